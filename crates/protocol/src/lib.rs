@@ -1,0 +1,3 @@
+//! Wire format and stream arithmetic.
+#![no_std]
+#![forbid(unsafe_code)]

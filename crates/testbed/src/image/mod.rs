@@ -1,0 +1,1 @@
+//! The driver file: its checks and the loader.

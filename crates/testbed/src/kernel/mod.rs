@@ -1,0 +1,1 @@
+//! What the driver imports from the kernel.

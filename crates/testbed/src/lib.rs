@@ -1,0 +1,18 @@
+//! The testbed: loads an unmodified Windows driver file into a Linux process and plays Windows around it.
+//!
+//! * [`Machine`] is one simulated Windows: [`Machine::run`] gives a closure that plays the user, and returns an
+//!   [`Outcome`] with every rule that the driver broke.
+//! * `schedule`: simulated threads (coroutines on one Linux thread) and the two clocks.
+//! * `crossing`: every step from Windows into the driver and back, where IRQL, stack and time are checked.
+//! * `image`: the file checks and the loader. `kernel`, `portcls`, `wsk`: what the driver imports.
+
+pub mod crossing;
+pub mod image;
+pub mod kernel;
+mod machine;
+pub mod schedule;
+pub mod verifier;
+
+pub use machine::{Config, Machine, Outcome};
+pub use schedule::{Clock, Time};
+pub use verifier::{Rule, Violation};
