@@ -1,3 +1,44 @@
-//! Wire format and stream arithmetic.
+//! Scream's wire format, IVSHMEM ring layout and stream arithmetic.
+//!
+//! Everything here takes bytes and numbers and returns bytes and numbers: there is no pointer, clock,
+//! socket or allocation. The driver, the receiver and the testbed share these definitions.
+//!
+//! | module | provides |
+//! | --- | --- |
+//! | [`format`] | [`StreamFormat`] and its 5-byte header |
+//! | [`packet`] | [`Packet`]: header and payload of one datagram |
+//! | [`cyclic`] | [`CyclicBuffer`]: linear positions to byte spans of the WaveRT buffer |
+//! | [`clock`] | [`StreamPosition`]: performance counter ticks to frames and back |
+//! | [`packet_mode`] | which WaveRT packet may be written now |
+//! | [`deadline`] | [`Schedule`]: when the DMA-timer thread wakes |
+//! | [`silence`] | [`SilenceGate`]: which frames are not worth sending |
+//! | [`ring`] | the shared-memory ring: layout, writer, reader |
+//!
+//! # Invariants
+//!
+//! No function panics, for any argument: the crate is linked into a kernel driver.
+//! No 128-bit arithmetic is used; results that do not fit saturate.
+
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod clock;
+pub mod cyclic;
+pub mod deadline;
+pub mod format;
+pub mod packet;
+pub mod packet_mode;
+pub mod ring;
+pub mod silence;
+
+pub use clock::{CounterFrequency, FrequencyError, PositionClock, PositionSnapshot, StreamPosition};
+pub use cyclic::{Backlog, CyclicBuffer, CyclicError, Span};
+pub use deadline::{Schedule, ScheduleError};
+pub use format::{FormatError, HEADER_LEN, SampleWidth, StreamFormat, default_mask};
+pub use packet::{MAX_PACKET, MAX_PAYLOAD, Packet, PacketError, packet_frames};
+pub use packet_mode::{PacketsPerBuffer, WritePacketError, judge_write_packet};
+pub use ring::{RingError, RingLayout, RingRead, RingReader, RingWriter, SharedRegion};
+pub use silence::{GateRun, SilenceGate};

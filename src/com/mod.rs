@@ -1,0 +1,281 @@
+//! COM without macros: objects that the driver implements, and pointers to those of Windows.
+//!
+//! * [`ComObject`] is a reference-counted object in non-paged pool that implements one or more interfaces of a
+//!   [`Class`]. It begins with one table pointer per interface; an interface pointer is the address of one of these, so
+//!   the distance to the object is the interface's slot times the size of a pointer.
+//! * [`ComPtr`] is a reference to an object of Windows.
+//! * Each file below holds one interface: a safe trait for its methods and the table of thunks that call it.
+#![allow(unsafe_code, reason = "interface pointers are turned into objects and back here, and nowhere else")]
+
+use alloc::boxed::Box;
+use core::ffi::c_void;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+
+use wdk_sys::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+
+use crate::abi::portcls::{IID_IUnknown, IUnknownVtbl, PUNKNOWN};
+use crate::abi::{GUID, same_guid};
+use crate::kernel::{Result, Status, try_box};
+
+pub mod adapter_power;
+pub mod miniport;
+pub mod miniport_topology;
+pub mod miniport_wavert;
+pub mod port;
+pub mod property;
+pub mod wavert_stream;
+
+/// A kind of object: which interfaces it has.
+///
+/// # Safety
+/// `TABLES` is an array of pointers to tables, `INTERFACES` names for each identifier the index of a table that begins
+/// with that interface, and the thunks in a table use the slot of its index.
+pub unsafe trait Class: Sized + Send + Sync + 'static {
+    /// `[Table; N]`.
+    type Tables: Copy + Send + Sync + 'static;
+    /// One table for each interface; the first is the object's identity.
+    const TABLES: Self::Tables;
+    /// Interface identifiers and the index of their table.
+    const INTERFACES: &'static [(GUID, usize)];
+}
+
+/// A pointer to a static table.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Table(*const c_void);
+
+// SAFETY: tables are immutable statics.
+unsafe impl Send for Table {}
+// SAFETY: as above.
+unsafe impl Sync for Table {}
+
+impl Table {
+    /// A pointer to `table`.
+    pub const fn new<V>(table: &'static V) -> Self {
+        Self(core::ptr::from_ref(table).cast())
+    }
+}
+
+/// An object of the driver with its reference count.
+///
+/// # Invariants
+/// Lives in a box of its own from creation until the count reaches zero.
+#[repr(C)]
+pub struct ComObject<C: Class> {
+    tables: C::Tables,
+    references: AtomicU32,
+    class: C,
+}
+
+impl<C: Class> ComObject<C> {
+    /// An object with one reference, which the caller owns.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn try_new(class: C) -> Result<ObjectRef<C>> {
+        let object = try_box(Self { tables: C::TABLES, references: AtomicU32::new(1), class })?;
+        Ok(ObjectRef { object: NonNull::from(Box::leak(object)) })
+    }
+
+    fn add_ref(&self) -> u32 {
+        self.references.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
+    /// # Safety
+    /// `object` is live, and the caller owns the reference that is given up.
+    unsafe fn release(object: NonNull<Self>) -> u32 {
+        // SAFETY: the object is live while it has a reference.
+        let left = unsafe { object.as_ref() }.references.fetch_sub(1, Ordering::Release).wrapping_sub(1);
+        if left == 0 {
+            fence(Ordering::Acquire);
+            // SAFETY: the object came from a box, and nobody has a reference any more.
+            drop(unsafe { Box::from_raw(object.as_ptr()) });
+        }
+        left
+    }
+
+    /// The interface pointer of a slot.
+    fn interface(&self, slot: usize) -> *mut c_void {
+        core::ptr::from_ref(self).cast::<*const c_void>().wrapping_add(slot).cast_mut().cast()
+    }
+
+    fn query(&self, iid: &GUID) -> Option<*mut c_void> {
+        let slot = if same_guid(iid, &IID_IUnknown) {
+            0
+        } else {
+            C::INTERFACES.iter().find(|(known, _)| same_guid(iid, known))?.1
+        };
+        self.add_ref();
+        Some(self.interface(slot))
+    }
+}
+
+/// An owned reference to an object of the driver.
+pub struct ObjectRef<C: Class> {
+    object: NonNull<ComObject<C>>,
+}
+
+// SAFETY: the count is atomic, and the class may be used in and dropped by any thread.
+unsafe impl<C: Class> Send for ObjectRef<C> {}
+// SAFETY: as above.
+unsafe impl<C: Class> Sync for ObjectRef<C> {}
+
+impl<C: Class> ObjectRef<C> {
+    /// The object as `IUnknown`, borrowed.
+    pub fn as_unknown(&self) -> PUNKNOWN {
+        self.object.as_ptr().cast()
+    }
+
+    /// Gives the reference to the caller of the driver, as the interface of slot 0.
+    pub fn into_raw(self) -> *mut c_void {
+        let raw = self.object.as_ptr().cast();
+        core::mem::forget(self);
+        raw
+    }
+}
+
+impl<C: Class> Deref for ObjectRef<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        // SAFETY: the object lives as long as this reference.
+        unsafe { &self.object.as_ref().class }
+    }
+}
+
+impl<C: Class> Drop for ObjectRef<C> {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours and not used again.
+        unsafe { ComObject::release(self.object) };
+    }
+}
+
+/// The object behind the interface pointer that a thunk of slot `SLOT` was called with.
+///
+/// # Safety
+/// `this` is the interface of slot `SLOT` of a live `ComObject<C>`, for as long as the result is used.
+unsafe fn object<'a, C: Class, const SLOT: usize>(this: *mut c_void) -> &'a ComObject<C> {
+    // SAFETY: the table pointers are the object's first fields.
+    let object = unsafe { this.cast::<*const c_void>().sub(SLOT) }.cast::<ComObject<C>>();
+    // SAFETY: by contract.
+    unsafe { &*object }
+}
+
+/// The class behind the interface pointer; see [`object`].
+///
+/// # Safety
+/// As for [`object`].
+unsafe fn class<'a, C: Class, const SLOT: usize>(this: *mut c_void) -> &'a C {
+    // SAFETY: by contract.
+    &unsafe { object::<C, SLOT>(this) }.class
+}
+
+/// The thunks of `IUnknown` for slot `SLOT` of a class.
+pub struct Unknown<C, const SLOT: usize>(PhantomData<C>);
+
+impl<C: Class, const SLOT: usize> Unknown<C, SLOT> {
+    /// The first three slots of a table.
+    pub const TABLE: IUnknownVtbl = IUnknownVtbl {
+        QueryInterface: Self::query_interface,
+        AddRef: Self::add_ref,
+        Release: Self::release,
+    };
+
+    unsafe extern "system" fn query_interface(
+        this: *mut c_void,
+        iid: *const GUID,
+        out: *mut *mut c_void,
+    ) -> NTSTATUS {
+        // SAFETY: the caller passes null or a place for a pointer.
+        let Some(out) = (unsafe { out.as_mut() }) else { return STATUS_INVALID_PARAMETER };
+        *out = null_mut();
+        // SAFETY: the caller passes null or an identifier.
+        let Some(iid) = (unsafe { iid.as_ref() }) else { return STATUS_INVALID_PARAMETER };
+        // SAFETY: thunks are called with their own interface.
+        match unsafe { object::<C, SLOT>(this) }.query(iid) {
+            Some(interface) => {
+                *out = interface;
+                STATUS_SUCCESS
+            }
+            None => STATUS_INVALID_PARAMETER,
+        }
+    }
+
+    unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
+        // SAFETY: thunks are called with their own interface.
+        unsafe { object::<C, SLOT>(this) }.add_ref()
+    }
+
+    unsafe extern "system" fn release(this: *mut c_void) -> u32 {
+        // SAFETY: thunks are called with their own interface.
+        let object = NonNull::from(unsafe { object::<C, SLOT>(this) });
+        // SAFETY: the caller gives up a reference it owns.
+        unsafe { ComObject::release(object) }
+    }
+}
+
+/// An interface that Windows implements.
+///
+/// # Safety
+/// The type's first field points to a table that begins with that of `IUnknown`, and `IID` is its identifier.
+pub unsafe trait Interface {
+    /// Its identifier.
+    const IID: GUID;
+}
+
+/// An owned reference to an object of Windows.
+pub struct ComPtr<I: Interface> {
+    raw: NonNull<I>,
+}
+
+// SAFETY: COM objects of the kernel may be called from any thread, and their counts are atomic.
+unsafe impl<I: Interface> Send for ComPtr<I> {}
+// SAFETY: as above.
+unsafe impl<I: Interface> Sync for ComPtr<I> {}
+
+impl<I: Interface> ComPtr<I> {
+    /// Takes over a reference; `None` for a null pointer.
+    ///
+    /// # Safety
+    /// `raw` is null or a live interface whose reference the caller gives up.
+    pub unsafe fn from_raw(raw: *mut I) -> Option<Self> {
+        Some(Self { raw: NonNull::new(raw)? })
+    }
+
+    /// The interface pointer, borrowed.
+    pub fn as_ptr(&self) -> *mut I {
+        self.raw.as_ptr()
+    }
+
+    /// The interface pointer as `IUnknown`, borrowed: every interface begins with it.
+    pub fn as_unknown(&self) -> PUNKNOWN {
+        self.raw.as_ptr().cast()
+    }
+
+    /// Asks the object for another interface. PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// What the object says when it does not have it.
+    pub fn query<J: Interface>(&self) -> Result<ComPtr<J>> {
+        let mut out = null_mut();
+        // SAFETY: every interface begins with `IUnknown`.
+        let table = unsafe { &*(*self.as_unknown()).lpVtbl };
+        // SAFETY: the object is live and the pointers are to locals.
+        let status = unsafe { (table.QueryInterface)(self.raw.as_ptr().cast(), &J::IID, &raw mut out) };
+        crate::kernel::status::check(status)?;
+        // SAFETY: on success the object gave us a reference to a `J`.
+        unsafe { ComPtr::from_raw(out.cast()) }.ok_or(Status::UNSUCCESSFUL)
+    }
+}
+
+impl<I: Interface> Drop for ComPtr<I> {
+    fn drop(&mut self) {
+        // SAFETY: every interface begins with `IUnknown`.
+        let table = unsafe { &*(*self.as_unknown()).lpVtbl };
+        // SAFETY: the reference is ours and not used again.
+        unsafe { (table.Release)(self.raw.as_ptr().cast()) };
+    }
+}

@@ -1,0 +1,190 @@
+//! I/O request packets and memory descriptor lists for asynchronous calls.
+
+use core::ffi::c_void;
+use core::ptr::NonNull;
+
+use wdk_sys::ntddk::{IoAllocateIrp, IoAllocateMdl, IoFreeIrp, IoFreeMdl, IoReuseIrp, MmBuildMdlForNonPagedPool};
+use wdk_sys::{
+    DEVICE_OBJECT, IO_STACK_LOCATION, IRP, MDL, NTSTATUS, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
+    SL_INVOKE_ON_SUCCESS, STATUS_MORE_PROCESSING_REQUIRED, STATUS_UNSUCCESSFUL,
+};
+
+use super::Event;
+use super::status::{Result, Status};
+
+/// A request packet of the driver's own, used again and again, by one call at a time.
+pub struct Irp {
+    raw: NonNull<IRP>,
+}
+
+// SAFETY: a request packet belongs to no thread.
+unsafe impl Send for Irp {}
+// SAFETY: `&Irp` gives no access to the packet but through `unsafe` and `start`'s contract.
+unsafe impl Sync for Irp {}
+
+/// Is told that a request has completed.
+pub trait Completion: Sync {
+    /// Runs in any thread at IRQL <= DISPATCH_LEVEL, as the last thing that happens to the request. From then on the
+    /// request, and what it used, may be used again or freed by another thread, `self` included.
+    fn completed(&self, status: NTSTATUS);
+}
+
+impl Irp {
+    /// A packet with one stack location. IRQL <= DISPATCH_LEVEL.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn try_new() -> Result<Self> {
+        // SAFETY: no preconditions.
+        let raw = unsafe { IoAllocateIrp(1, 0) };
+        Ok(Self { raw: NonNull::new(raw).ok_or(Status::INSUFFICIENT_RESOURCES)? })
+    }
+
+    /// Makes the packet ready for another call, whose completion `target` is told.
+    ///
+    /// # Safety
+    /// The packet is not in use, and `target` outlives the completion.
+    pub unsafe fn prepare<C: Completion>(&self, target: &C) -> *mut IRP {
+        let irp = self.raw.as_ptr();
+        // SAFETY: the packet is ours and not in use.
+        unsafe { IoReuseIrp(irp, STATUS_UNSUCCESSFUL) };
+        // SAFETY: as above.
+        let next = unsafe { next_stack_location(irp) };
+        // What the inline function IoSetCompletionRoutine of wdm.h does.
+        // SAFETY: a packet with one stack location that was just made ready has a next one.
+        let location = unsafe { &mut *next };
+        location.CompletionRoutine = Some(completion_routine::<C>);
+        location.Context = core::ptr::from_ref(target).cast_mut().cast();
+        location.Control = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;
+        irp
+    }
+
+    /// Status and information of the call that completed last.
+    ///
+    /// # Safety
+    /// No call is under way.
+    pub unsafe fn outcome(&self) -> (NTSTATUS, usize) {
+        // SAFETY: nobody else uses the packet.
+        let block = unsafe { (*self.raw.as_ptr()).IoStatus };
+        // SAFETY: the status is the view of the union that completion writes.
+        let status = unsafe { block.__bindgen_anon_1.Status };
+        (status, usize::try_from(block.Information).unwrap_or(0))
+    }
+}
+
+impl Drop for Irp {
+    fn drop(&mut self) {
+        // SAFETY: whoever drops the packet has awaited its last completion.
+        unsafe { IoFreeIrp(self.raw.as_ptr()) };
+    }
+}
+
+/// What the inline function IoGetNextIrpStackLocation of wdm.h does.
+///
+/// # Safety
+/// The packet is live and has a location below the current one.
+unsafe fn next_stack_location(irp: *mut IRP) -> *mut IO_STACK_LOCATION {
+    // SAFETY: the packet is live, and this view of the unions is the one that drivers use.
+    let current = unsafe { (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation };
+    // SAFETY: by contract there is a location before the current one.
+    unsafe { current.sub(1) }
+}
+
+unsafe extern "C" fn completion_routine<C: Completion>(
+    _device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    // SAFETY: the completion routine owns the packet until it has told the target.
+    let status = unsafe { (*irp).IoStatus.__bindgen_anon_1.Status };
+    // SAFETY: `prepare` stored a pointer to a `C` that outlives this call's `completed`.
+    let target = unsafe { &*context.cast::<C>() };
+    target.completed(status);
+    // The packet is the driver's own: the I/O manager must not touch it any more.
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// A request whose end is an event: one call at a time.
+pub struct Operation {
+    irp: Irp,
+    done: Event,
+}
+
+impl Completion for Event {
+    fn completed(&self, _status: NTSTATUS) {
+        self.set();
+    }
+}
+
+impl Operation {
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn try_new() -> Result<Self> {
+        Ok(Self { irp: Irp::try_new()?, done: Event::try_new()? })
+    }
+
+    /// Starts a call: `call` hands the packet to a function that completes it in every case, also when it fails.
+    ///
+    /// # Safety
+    /// The previous call, if any, has been awaited; `self` stays until this one has.
+    pub unsafe fn start(&self, call: impl FnOnce(*mut IRP) -> NTSTATUS) {
+        // SAFETY: by contract, and the event is part of `self`.
+        let irp = unsafe { self.irp.prepare(&self.done) };
+        // The status comes with the completion too.
+        let _ = call(irp);
+    }
+
+    /// Signalled when the call has completed; whoever waits for it consumes the signal.
+    pub fn done(&self) -> &Event {
+        &self.done
+    }
+
+    /// Status and information of the call.
+    ///
+    /// # Safety
+    /// The call has been awaited.
+    pub unsafe fn outcome(&self) -> (NTSTATUS, usize) {
+        // SAFETY: by contract.
+        unsafe { self.irp.outcome() }
+    }
+}
+
+/// Describes non-paged memory of the driver to the network stack.
+pub struct Mdl {
+    raw: NonNull<MDL>,
+}
+
+// SAFETY: an MDL belongs to no thread.
+unsafe impl Send for Mdl {}
+// SAFETY: it is never changed after it was built.
+unsafe impl Sync for Mdl {}
+
+impl Mdl {
+    /// Describes `length` bytes at `address`. IRQL <= DISPATCH_LEVEL.
+    ///
+    /// # Safety
+    /// The bytes are non-paged pool and outlive the MDL.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub unsafe fn describe(address: *mut c_void, length: u32) -> Result<Self> {
+        // SAFETY: no packet to attach to; the range is valid by contract.
+        let raw = unsafe { IoAllocateMdl(address, length, 0, 0, core::ptr::null_mut()) };
+        let raw = NonNull::new(raw).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        // SAFETY: the MDL describes non-paged pool.
+        unsafe { MmBuildMdlForNonPagedPool(raw.as_ptr()) };
+        Ok(Self { raw })
+    }
+
+    /// The raw list.
+    pub fn as_ptr(&self) -> *mut MDL {
+        self.raw.as_ptr()
+    }
+}
+
+impl Drop for Mdl {
+    fn drop(&mut self) {
+        // SAFETY: the MDL is ours, not in use by a call any more, and has no mapping of its own.
+        unsafe { IoFreeMdl(self.raw.as_ptr()) };
+    }
+}

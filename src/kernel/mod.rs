@@ -1,0 +1,22 @@
+//! Safe wrappers of the kernel: every resource is a value that releases itself, every failure a [`Status`].
+//!
+//! Everything here may be used at PASSIVE_LEVEL; what may be used higher says so. Nothing panics, nothing allocates
+//! without the possibility of failure.
+#![allow(unsafe_code, reason = "this layer is where the kernel is called; everything above it is safe code")]
+
+pub mod clock;
+pub mod event;
+pub mod irp;
+pub mod lock;
+pub mod log;
+pub mod memory;
+pub mod registry;
+pub mod status;
+pub mod thread;
+pub mod timer;
+
+pub use event::Event;
+pub use lock::{FastMutex, SpinLock};
+pub use memory::{Shared, try_box};
+pub use status::{Result, Status};
+pub use timer::Timer;

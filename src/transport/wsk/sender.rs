@@ -1,0 +1,266 @@
+//! Packets in preallocated memory, sent without waiting.
+//!
+//! There is a fixed number of [`Slot`]s. One is being filled, some are full and about to be sent, some are on their way
+//! and come back through a completion routine, the rest are free. With none free, the oldest thing that can be given up
+//! is the packet that just became full: it is dropped and counted.
+
+use alloc::boxed::Box;
+use core::cell::UnsafeCell;
+use core::net::Ipv4Addr;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use protocol::{MAX_PACKET, Packet, StreamFormat};
+use wdk_sys::{NT_SUCCESS, NTSTATUS};
+
+use super::socket::{OpenSocket, ipv4_address};
+use crate::abi::wsk::{SOCKADDR_IN, WSK_BUF};
+use crate::kernel::irp::{Completion, Irp, Mdl};
+use crate::kernel::{Event, Result, Shared, try_box};
+use crate::transport::Transport;
+
+/// Packets that can be under way at once: a quarter of a second of CD audio, or 9 ms of the densest format.
+const SLOTS: usize = 48;
+
+/// What completions share with the sender.
+struct Traffic {
+    /// Bit n: slot n is free.
+    free: AtomicU64,
+    /// Packets under way, and one for the sender: whoever takes the last away says so.
+    users: AtomicU32,
+    drained: Event,
+    /// Packets that were dropped or failed.
+    lost: AtomicU64,
+}
+
+impl Traffic {
+    /// Gives up one of the `users`.
+    fn leave(&self) {
+        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.drained.set();
+        }
+    }
+}
+
+/// A packet's memory and what sending it takes.
+struct Slot {
+    index: u32,
+    traffic: Shared<Traffic>,
+    irp: Irp,
+    /// Describes `packet`; declared before it, so dropped before it.
+    _mdl: Mdl,
+    /// WSK may read it until the send completes.
+    buffer: UnsafeCell<WSK_BUF>,
+    /// The network reads it until the send completes.
+    packet: Box<UnsafeCell<Packet>>,
+}
+
+// SAFETY: a slot's memory is used by the sender while it is not under way, and by the network while it is; the `free`
+// bits hand it over.
+unsafe impl Sync for Slot {}
+// SAFETY: as above.
+unsafe impl Send for Slot {}
+
+impl Completion for Slot {
+    fn completed(&self, status: NTSTATUS) {
+        // The slot may be used again as soon as it is marked free, and freed as soon as this user has left.
+        let traffic = &*self.traffic;
+        if !NT_SUCCESS(status) {
+            traffic.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        traffic.free.fetch_or(1 << self.index, Ordering::Release);
+        traffic.leave();
+    }
+}
+
+impl Slot {
+    fn try_new(index: u32, format: StreamFormat, traffic: Shared<Traffic>) -> Result<Box<Self>> {
+        let packet = try_box(UnsafeCell::new(Packet::new(format)))?;
+        // SAFETY: a packet begins with its bytes, and the slot drops the description before the packet.
+        let mdl = unsafe { Mdl::describe(packet.get().cast(), MAX_PACKET as u32) }?;
+        let buffer = UnsafeCell::new(WSK_BUF { Mdl: mdl.as_ptr(), Offset: 0, Length: 0 });
+        try_box(Self { index, traffic, irp: Irp::try_new()?, _mdl: mdl, buffer, packet })
+    }
+}
+
+/// Sends the packets of one stream to one destination.
+pub struct Sender {
+    format: StreamFormat,
+    slots: [Option<Box<Slot>>; SLOTS],
+    traffic: Shared<Traffic>,
+    socket: Option<OpenSocket>,
+    /// WSK may read it until a send completes.
+    remote: Box<UnsafeCell<SOCKADDR_IN>>,
+    /// The slot that is being filled.
+    filling: usize,
+    /// Slots whose packets are to be sent, oldest first.
+    full: Queue,
+}
+
+// SAFETY: the destination is written once, before the first send.
+unsafe impl Send for Sender {}
+
+impl Sender {
+    /// A sender without a socket. PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn try_new(format: StreamFormat, address: Ipv4Addr, port: u16) -> Result<Self> {
+        // All slots are free but the first, which is filled first.
+        let traffic = Shared::try_new(Traffic {
+            free: AtomicU64::new(((1 << SLOTS) - 1) & !1),
+            users: AtomicU32::new(1),
+            drained: Event::try_new()?,
+            lost: AtomicU64::new(0),
+        })?;
+        let mut slots = [const { None }; SLOTS];
+        for (index, slot) in (0..).zip(&mut slots) {
+            *slot = Some(Slot::try_new(index, format, traffic.clone())?);
+        }
+        let remote = try_box(UnsafeCell::new(ipv4_address(address.octets(), port)))?;
+        Ok(Self { format, slots, traffic, socket: None, remote, filling: 0, full: Queue::new() })
+    }
+
+    /// Packets go out through `socket` from now on; without one they are counted as lost.
+    ///
+    /// A socket that is taken away is not used by any function afterwards, though packets may be under way.
+    pub fn use_socket(&mut self, socket: Option<OpenSocket>) {
+        self.socket = socket;
+    }
+
+    /// Takes a free slot.
+    fn claim(&self) -> Option<usize> {
+        let free = self.traffic.free.load(Ordering::Acquire);
+        let index = free.trailing_zeros();
+        (free != 0).then(|| {
+            // Only the sender takes slots, so the bit is still set.
+            self.traffic.free.fetch_and(!(1 << index), Ordering::Acquire);
+            index as usize
+        })
+    }
+
+    /// Goes on to the next slot; the packet that was filled is to be sent, or lost when there is no other slot.
+    fn next_packet(&mut self) {
+        let next = self.claim().or_else(|| {
+            self.send();
+            self.claim()
+        });
+        match next {
+            Some(next) => {
+                self.full.push(self.filling);
+                self.filling = next;
+            }
+            None => {
+                self.traffic.lost.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let format = self.format;
+        if let Some(packet) = self.packet() {
+            packet.reset(format);
+        }
+    }
+
+    /// The packet that is being filled.
+    fn packet(&mut self) -> Option<&mut Packet> {
+        let slot = self.slots.get_mut(self.filling)?.as_mut()?;
+        // SAFETY: the slot that is being filled is not under way, and `self` is borrowed mutably.
+        Some(unsafe { &mut *slot.packet.get() })
+    }
+
+    /// Sends one packet; its slot comes back when that is done, also when it fails.
+    fn send_slot(&self, slot: &Slot) {
+        let Some(socket) = self.socket else {
+            self.traffic.lost.fetch_add(1, Ordering::Relaxed);
+            self.traffic.free.fetch_or(1 << slot.index, Ordering::Release);
+            return;
+        };
+        // SAFETY: the slot is ours: it is not free, and not under way.
+        let length = unsafe { (*slot.packet.get()).as_bytes().len() };
+        // SAFETY: as above.
+        unsafe { (*slot.buffer.get()).Length = length as u64 };
+        self.traffic.users.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the packet is not in use, and the slot stays until the completion was told (see `Drop`).
+        let irp = unsafe { slot.irp.prepare(slot) };
+        let send_to = socket.dispatch().WskSendTo;
+        // SAFETY: the socket is open and bound; buffer, destination and packet stay until the completion.
+        let _ = unsafe {
+            send_to(
+                socket.as_ptr(),
+                slot.buffer.get(),
+                0,
+                self.remote.get().cast(),
+                0,
+                core::ptr::null_mut(),
+                irp,
+            )
+        };
+    }
+}
+
+impl Transport for Sender {
+    fn append(&mut self, available: usize, fill: impl FnOnce(&mut [u8])) -> usize {
+        let Some(packet) = self.packet() else { return 0 };
+        let taken = packet.append(available, fill);
+        if packet.is_full() {
+            self.next_packet();
+        }
+        taken
+    }
+
+    fn flush(&mut self) {
+        if self.packet().is_some_and(|packet| !packet.is_empty()) {
+            self.next_packet();
+        }
+    }
+
+    fn send(&mut self) {
+        while let Some(index) = self.full.pop() {
+            if let Some(Some(slot)) = self.slots.get(index) {
+                self.send_slot(slot);
+            }
+        }
+    }
+
+    fn lost(&self) -> u64 {
+        self.traffic.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // The socket has been closed, so nothing new is sent and what was under way ends.
+        self.traffic.leave();
+        self.traffic.drained.wait();
+    }
+}
+
+/// Slots in the order in which they became full.
+struct Queue {
+    slots: [u8; SLOTS],
+    first: usize,
+    length: usize,
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self { slots: [0; SLOTS], first: 0, length: 0 }
+    }
+
+    /// Cannot overflow: there are no more slots than places.
+    fn push(&mut self, slot: usize) {
+        let place = (self.first + self.length) % SLOTS;
+        if let Some(place) = self.slots.get_mut(place) {
+            *place = slot as u8;
+            self.length += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        if self.length == 0 {
+            return None;
+        }
+        let slot = self.slots.get(self.first).copied()?;
+        self.first = (self.first + 1) % SLOTS;
+        self.length -= 1;
+        Some(slot.into())
+    }
+}

@@ -1,0 +1,233 @@
+//! A datagram socket that comes and goes with the network, opened without waiting.
+//!
+//! The DMA-timer thread owns it: [`Socket::advance`] starts the next step, [`Socket::step_done`] says that one has
+//! ended (the thread also waits for that event). The steps are: capture the provider, make the socket, bind it; and
+//! from there, or after a failure, close it. A failure is tried again after a while.
+
+use alloc::boxed::Box;
+use core::cell::UnsafeCell;
+use core::ptr::{NonNull, null_mut};
+
+use wdk_sys::NTSTATUS;
+
+use super::client::{Client, Provider};
+use crate::abi::wsk::{
+    AF_INET, IN_ADDR, IPPROTO_UDP, SOCK_DGRAM, SOCKADDR_IN, WSK_FLAG_DATAGRAM_SOCKET, WSK_PROVIDER_DATAGRAM_DISPATCH,
+    WSK_SOCKET,
+};
+use crate::kernel::irp::Operation;
+use crate::kernel::status::check;
+use crate::kernel::{Event, Result, Status, log, try_box};
+
+/// An open socket that packets can be sent from.
+#[derive(Clone, Copy)]
+pub struct OpenSocket {
+    raw: NonNull<WSK_SOCKET>,
+}
+
+// SAFETY: a socket may be used in any thread.
+unsafe impl Send for OpenSocket {}
+
+impl OpenSocket {
+    /// The raw socket.
+    pub fn as_ptr(self) -> *mut WSK_SOCKET {
+        self.raw.as_ptr()
+    }
+
+    /// Its functions.
+    pub fn dispatch(&self) -> &WSK_PROVIDER_DATAGRAM_DISPATCH {
+        // SAFETY: the socket is open.
+        let table = unsafe { self.raw.as_ref() }.Dispatch;
+        // SAFETY: the table of a datagram socket is of this type, and lives as long as the socket.
+        unsafe { &*table.cast() }
+    }
+}
+
+/// Which step is under way, or was the last.
+enum Phase {
+    /// Nothing is open; not tried again before this counter reading.
+    Closed { retry_at: u64 },
+    /// The socket is being made.
+    Opening,
+    /// The socket is being bound.
+    Binding(OpenSocket),
+    /// Packets can be sent.
+    Ready(OpenSocket),
+    /// The socket is being closed.
+    Closing,
+}
+
+/// What [`Socket::step_done`] changed.
+pub enum Change {
+    /// Nothing that the sender needs to know.
+    None,
+    /// The socket can be used now.
+    Ready(OpenSocket),
+}
+
+/// A socket, open or not.
+pub struct Socket {
+    phase: Phase,
+    provider: Option<Provider<'static>>,
+    client: &'static Client,
+    operation: Operation,
+    /// Must stay valid until the bind completes.
+    local: Box<UnsafeCell<SOCKADDR_IN>>,
+    /// Ticks of the performance counter between two attempts.
+    retry_interval: u64,
+}
+
+// SAFETY: the address is only touched by the step that is under way.
+unsafe impl Send for Socket {}
+
+impl Socket {
+    /// A socket that is not open yet. `retry_interval` is in ticks of the performance counter.
+    ///
+    /// # Errors
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn try_new(client: &'static Client, retry_interval: u64) -> Result<Self> {
+        Ok(Self {
+            phase: Phase::Closed { retry_at: 0 },
+            provider: None,
+            client,
+            operation: Operation::try_new()?,
+            local: try_box(UnsafeCell::new(ipv4_address([0; 4], 0)))?,
+            retry_interval,
+        })
+    }
+
+    /// Signalled when a step has ended; call [`Socket::step_done`] then.
+    pub fn step_event(&self) -> &Event {
+        self.operation.done()
+    }
+
+    /// When to try again, as a counter reading: only if nothing is open and nothing is under way.
+    pub fn retry_at(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Closed { retry_at } => Some(retry_at),
+            _ => None,
+        }
+    }
+
+    /// Starts to open the socket, if it is closed and the time has come. PASSIVE_LEVEL.
+    pub fn advance(&mut self, now: u64) {
+        if self.retry_at().is_none_or(|retry_at| now < retry_at) {
+            return;
+        }
+        match self.client.capture() {
+            Ok(provider) => self.open(provider),
+            Err(status) => self.failed(c"the network is not there yet; trying again", status.code(), now),
+        }
+    }
+
+    /// Takes note that the step under way has ended, and starts the next. PASSIVE_LEVEL.
+    pub fn step_done(&mut self, now: u64) -> Change {
+        // SAFETY: the caller waited for the step's event.
+        let (status, information) = unsafe { self.operation.outcome() };
+        match self.phase {
+            Phase::Opening => match (check(status), NonNull::new(information as *mut WSK_SOCKET)) {
+                (Ok(()), Some(raw)) => self.bind(OpenSocket { raw }),
+                (result, _) => {
+                    let status = result.err().unwrap_or(Status::UNSUCCESSFUL);
+                    self.failed(c"no socket; trying again", status.code(), now);
+                }
+            },
+            Phase::Binding(socket) => match check(status) {
+                Ok(()) => {
+                    self.phase = Phase::Ready(socket);
+                    return Change::Ready(socket);
+                }
+                Err(status) => {
+                    log::status(c"the socket cannot be bound; trying again", status.code());
+                    self.start_close(socket);
+                }
+            },
+            Phase::Closing => self.closed(now),
+            Phase::Closed { .. } | Phase::Ready(_) => {}
+        }
+        Change::None
+    }
+
+    /// Closes the socket and waits until that is done: no packet sent from it is under way then. No function of the
+    /// socket may be running. PASSIVE_LEVEL.
+    pub fn close(&mut self) {
+        loop {
+            match self.phase {
+                Phase::Closed { .. } => return,
+                Phase::Ready(socket) => self.start_close(socket),
+                Phase::Opening | Phase::Binding(_) | Phase::Closing => {}
+            }
+            self.operation.done().wait();
+            if let Change::Ready(socket) = self.step_done(0) {
+                self.start_close(socket);
+                self.operation.done().wait();
+                self.closed(0);
+            }
+        }
+    }
+
+    fn open(&mut self, provider: Provider<'static>) {
+        let npi = *provider.npi();
+        self.provider = Some(provider);
+        self.phase = Phase::Opening;
+        // SAFETY: the provider is captured, so its table is valid.
+        let make_socket = unsafe { &*npi.Dispatch }.WskSocket;
+        // SAFETY: no step is under way, and each is awaited before `self` goes (see `Drop`). The arguments are those of
+        // an IPv4 datagram socket without callbacks, owner or security descriptor.
+        unsafe {
+            self.operation.start(|irp| {
+                make_socket(
+                    npi.Client,
+                    AF_INET,
+                    SOCK_DGRAM as u16,
+                    IPPROTO_UDP as u32,
+                    WSK_FLAG_DATAGRAM_SOCKET,
+                    null_mut(),
+                    core::ptr::null(),
+                    null_mut(),
+                    null_mut(),
+                    null_mut(),
+                    irp,
+                )
+            });
+        }
+    }
+
+    fn bind(&mut self, socket: OpenSocket) {
+        self.phase = Phase::Binding(socket);
+        let local = self.local.get();
+        let bind = socket.dispatch().WskBind;
+        // SAFETY: no step is under way, and the address has a box of its own; the socket is open.
+        unsafe { self.operation.start(|irp| bind(socket.as_ptr(), local.cast(), 0, irp)) };
+    }
+
+    fn start_close(&mut self, socket: OpenSocket) {
+        self.phase = Phase::Closing;
+        let close = socket.dispatch().Basic.WskCloseSocket;
+        // SAFETY: no step is under way; the socket is open, and the sender does not use it (see `close`).
+        unsafe { self.operation.start(|irp| close(socket.as_ptr(), irp)) };
+    }
+
+    fn failed(&mut self, message: &core::ffi::CStr, status: NTSTATUS, now: u64) {
+        log::status(message, status);
+        self.closed(now);
+    }
+
+    fn closed(&mut self, now: u64) {
+        self.phase = Phase::Closed { retry_at: now.saturating_add(self.retry_interval) };
+        self.provider = None;
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// An IPv4 address and port as WSK wants it.
+pub fn ipv4_address(octets: [u8; 4], port: u16) -> SOCKADDR_IN {
+    let mut address = IN_ADDR::default();
+    address.S_un.S_addr = u32::from_ne_bytes(octets);
+    SOCKADDR_IN { sin_family: AF_INET, sin_port: port.to_be(), sin_addr: address, sin_zero: [0; 8] }
+}
