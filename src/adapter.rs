@@ -11,21 +11,22 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use wdk_sys::{
-    DEVICE_OBJECT, DRIVER_OBJECT, IRP, IRP_MN_REMOVE_DEVICE, IRP_MN_STOP_DEVICE, IRP_MN_SURPRISE_REMOVAL, NTSTATUS,
-    STATUS_SUCCESS,
+    DEVICE_OBJECT, DRIVER_OBJECT, IRP, IRP_MN_REMOVE_DEVICE, IRP_MN_STOP_DEVICE, IRP_MN_SURPRISE_REMOVAL,
+    NTSTATUS, STATUS_SUCCESS,
 };
 
 use crate::abi::GUID;
 use crate::abi::portcls::{
     CLSID_PortTopology, CLSID_PortWaveRT, IAdapterPowerManagementVtbl, IID_IAdapterPowerManagement, IPort,
-    IResourceList, IUnregisterPhysicalConnection, IUnregisterSubdevice, PORT_CLASS_DEVICE_EXTENSION_SIZE, PUNKNOWN,
-    PcAddAdapterDevice, PcDispatchIrp, PcRegisterAdapterPowerManagement, PcRegisterPhysicalConnection,
-    PcRegisterSubdevice, PcUnregisterAdapterPowerManagement,
+    IResourceList, IUnregisterPhysicalConnection, IUnregisterSubdevice, PORT_CLASS_DEVICE_EXTENSION_SIZE,
+    PUNKNOWN, PcAddAdapterDevice, PcDispatchIrp, PcRegisterAdapterPowerManagement,
+    PcRegisterPhysicalConnection, PcRegisterSubdevice, PcUnregisterAdapterPowerManagement,
 };
 use crate::com::adapter_power::{AdapterPower, AdapterPowerTable};
 use crate::com::miniport::Miniport;
 use crate::com::port::new_port;
 use crate::com::{Class, ComObject, ComPtr, ObjectRef, Table};
+use crate::kernel::irp::minor_function;
 use crate::kernel::status::{check, ntstatus};
 use crate::kernel::{Result, Status, log, try_box};
 use crate::topology::{self, TopologyMiniport};
@@ -38,7 +39,15 @@ const MAX_FILTERS: u32 = 2;
 /// Reference strings of the filters' interfaces: those of the INF's AddInterface lines.
 const WAVE_NAME: &[u16] = &[b'W' as u16, b'a' as u16, b'v' as u16, b'e' as u16, 0];
 const TOPOLOGY_NAME: &[u16] = &[
-    b'T' as u16, b'o' as u16, b'p' as u16, b'o' as u16, b'l' as u16, b'o' as u16, b'g' as u16, b'y' as u16, 0,
+    b'T' as u16,
+    b'o' as u16,
+    b'p' as u16,
+    b'o' as u16,
+    b'l' as u16,
+    b'o' as u16,
+    b'g' as u16,
+    b'y' as u16,
+    0,
 ];
 
 /// What the device extension holds after PortCls's part. Zero bytes are its initial value.
@@ -92,10 +101,8 @@ unsafe extern "system" fn start_device(
 /// # Safety
 /// For Windows only.
 pub unsafe extern "C" fn dispatch_pnp(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
-    // SAFETY: the request is live and has a current location, the driver's.
-    let location = unsafe { (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation };
-    // SAFETY: as above.
-    let minor = u32::from(unsafe { (*location).MinorFunction });
+    // SAFETY: the request is live and its current location is the driver's.
+    let minor = u32::from(unsafe { minor_function(irp) });
     if matches!(minor, IRP_MN_STOP_DEVICE | IRP_MN_SURPRISE_REMOVAL | IRP_MN_REMOVE_DEVICE) {
         // SAFETY: the device is ours, and not deleted before PortCls has handled its removal.
         let extension = unsafe { extension(device) };
@@ -139,7 +146,8 @@ impl Start {
     fn adapter(self, driver: &'static Driver) -> Result<Adapter> {
         let power = ComObject::try_new(AdapterPowerObject { _private: () })?;
         let registration = PowerRegistration::new(self.device, &power)?;
-        let topology = self.subdevice(&CLSID_PortTopology, TOPOLOGY_NAME, &TopologyMiniport::try_new()?, &power)?;
+        let topology =
+            self.subdevice(&CLSID_PortTopology, TOPOLOGY_NAME, &TopologyMiniport::try_new()?, &power)?;
         let wave = self.subdevice(&CLSID_PortWaveRT, WAVE_NAME, &WaveMiniport::try_new(driver)?, &power)?;
         let connection = Connection::new(self.device, &wave, &topology)?;
         Ok(Adapter { _connection: Some(connection), _wave: wave, _topology: topology, _power: registration })
@@ -179,11 +187,9 @@ impl Subdevice {
 impl Drop for Subdevice {
     fn drop(&mut self) {
         let Ok(unregister) = self.port.query::<IUnregisterSubdevice>() else { return };
-        let this = unregister.as_ptr();
-        // SAFETY: the interface is live, and its first field is its table.
-        let table = unsafe { &*(*this).lpVtbl };
+        let this = unregister.as_ptr().cast();
         // SAFETY: the device exists as long as an adapter does, and the port was registered for it.
-        let status = unsafe { (table.UnregisterSubdevice)(this.cast(), self.device, self.unknown()) };
+        let status = unsafe { (unregister.table().UnregisterSubdevice)(this, self.device, self.unknown()) };
         report(c"a filter cannot be unregistered", status);
     }
 }
@@ -201,20 +207,20 @@ impl Connection {
         let unregister = wave.port.query()?;
         let (wave, topology) = (wave.unknown(), topology.unknown());
         // SAFETY: device and ports are live, and the pins exist.
-        check(unsafe { PcRegisterPhysicalConnection(device, wave, BRIDGE_PIN, topology, topology::INPUT_PIN) })?;
+        check(unsafe {
+            PcRegisterPhysicalConnection(device, wave, BRIDGE_PIN, topology, topology::INPUT_PIN)
+        })?;
         Ok(Self { device, wave, topology, unregister })
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let this = self.unregister.as_ptr();
-        // SAFETY: the interface is live, and its first field is its table.
-        let table = unsafe { &*(*this).lpVtbl };
+        let unregister = self.unregister.table().UnregisterPhysicalConnection;
         // SAFETY: the ports are live: the adapter drops them after the connection.
         let status = unsafe {
-            (table.UnregisterPhysicalConnection)(
-                this.cast(),
+            unregister(
+                self.unregister.as_ptr().cast(),
                 self.device,
                 self.wave,
                 BRIDGE_PIN,

@@ -84,7 +84,12 @@ impl Driver {
         for (to, from) in place.iter_mut().zip(path) {
             *to = *from;
         }
-        Ok(Self { service_key, service_key_length: path.len(), wsk: Client::register()?, portcls_unload: None })
+        Ok(Self {
+            service_key,
+            service_key_length: path.len(),
+            wsk: Client::register()?,
+            portcls_unload: None,
+        })
     }
 }
 
@@ -95,7 +100,10 @@ impl Driver {
 #[expect(unsafe_code, reason = "Windows finds the entry point by name and passes raw pointers")]
 // SAFETY: no other item has this name.
 #[unsafe(export_name = "DriverEntry")]
-pub unsafe extern "system" fn driver_entry(object: *mut DRIVER_OBJECT, path: *mut UNICODE_STRING) -> NTSTATUS {
+pub unsafe extern "system" fn driver_entry(
+    object: *mut DRIVER_OBJECT,
+    path: *mut UNICODE_STRING,
+) -> NTSTATUS {
     // SAFETY: by contract.
     ntstatus(unsafe { load(object, path) })
 }

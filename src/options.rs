@@ -29,13 +29,16 @@ impl Options {
         let key = Key::open(service_key).and_then(|key| key.open_subkey(&utf16::<7>(b"Options")));
         // No key: the user never set an option.
         let Ok(key) = key else { return options };
-        if let Some(text) = usable(c"UnicastIPv4 is no text (REG_SZ)", key.text(&utf16::<11>(b"UnicastIPv4"))) {
+        if let Some(text) = usable(c"UnicastIPv4 is no text (REG_SZ)", key.text(&utf16::<11>(b"UnicastIPv4")))
+        {
             match destination(&text) {
                 Some(address) => options.address = address,
                 None => log::message(c"option UnicastIPv4 ignored: not an IPv4 address such as 192.168.1.20"),
             }
         }
-        if let Some(port) = usable(c"UnicastPort is no number (REG_DWORD)", key.dword(&utf16::<11>(b"UnicastPort"))) {
+        if let Some(port) =
+            usable(c"UnicastPort is no number (REG_DWORD)", key.dword(&utf16::<11>(b"UnicastPort")))
+        {
             match u16::try_from(port) {
                 Ok(port @ 1..) => options.port = port,
                 _ => log::number(c"option UnicastPort ignored: not from 1 to 65535", port),

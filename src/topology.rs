@@ -6,8 +6,8 @@ use crate::abi::ks::{
     KSPIN_DATAFLOW_OUT,
 };
 use crate::abi::portcls::{
-    IID_IMiniport, IID_IMiniportTopology, IMiniportTopologyVtbl, PCCONNECTION_DESCRIPTOR, PCFILTER_DESCRIPTOR,
-    PCPIN_DESCRIPTOR,
+    IID_IMiniport, IID_IMiniportTopology, IMiniportTopologyVtbl, PCCONNECTION_DESCRIPTOR,
+    PCFILTER_DESCRIPTOR, PCPIN_DESCRIPTOR,
 };
 use crate::com::miniport::Miniport;
 use crate::com::miniport_topology::MiniportTopologyTable;

@@ -178,11 +178,8 @@ pub struct Unknown<C, const SLOT: usize>(PhantomData<C>);
 
 impl<C: Class, const SLOT: usize> Unknown<C, SLOT> {
     /// The first three slots of a table.
-    pub const TABLE: IUnknownVtbl = IUnknownVtbl {
-        QueryInterface: Self::query_interface,
-        AddRef: Self::add_ref,
-        Release: Self::release,
-    };
+    pub const TABLE: IUnknownVtbl =
+        IUnknownVtbl { QueryInterface: Self::query_interface, AddRef: Self::add_ref, Release: Self::release };
 
     unsafe extern "system" fn query_interface(
         this: *mut c_void,
@@ -217,11 +214,24 @@ impl<C: Class, const SLOT: usize> Unknown<C, SLOT> {
     }
 }
 
+/// The table that the first field of an object points to.
+///
+/// # Safety
+/// `object` is live, as long as the result is used, and its first field points to a `T`.
+unsafe fn table<'a, T>(object: *mut c_void) -> &'a T {
+    // SAFETY: by contract.
+    let table = unsafe { *object.cast::<*const T>() };
+    // SAFETY: by contract.
+    unsafe { &*table }
+}
+
 /// An interface that Windows implements.
 ///
 /// # Safety
-/// The type's first field points to a table that begins with that of `IUnknown`, and `IID` is its identifier.
+/// The type's first field points to a `Table`, which begins with that of `IUnknown`, and `IID` is its identifier.
 pub unsafe trait Interface {
+    /// The table of its methods.
+    type Table: 'static;
     /// Its identifier.
     const IID: GUID;
 }
@@ -245,6 +255,12 @@ impl<I: Interface> ComPtr<I> {
         Some(Self { raw: NonNull::new(raw)? })
     }
 
+    /// The methods.
+    pub fn table(&self) -> &I::Table {
+        // SAFETY: the object is live, and its first field points to this table.
+        unsafe { table(self.raw.as_ptr().cast()) }
+    }
+
     /// The interface pointer, borrowed.
     pub fn as_ptr(&self) -> *mut I {
         self.raw.as_ptr()
@@ -261,8 +277,8 @@ impl<I: Interface> ComPtr<I> {
     /// What the object says when it does not have it.
     pub fn query<J: Interface>(&self) -> Result<ComPtr<J>> {
         let mut out = null_mut();
-        // SAFETY: every interface begins with `IUnknown`.
-        let table = unsafe { &*(*self.as_unknown()).lpVtbl };
+        // SAFETY: the object is live, and every table begins with that of `IUnknown`.
+        let table: &IUnknownVtbl = unsafe { table(self.raw.as_ptr().cast()) };
         // SAFETY: the object is live and the pointers are to locals.
         let status = unsafe { (table.QueryInterface)(self.raw.as_ptr().cast(), &J::IID, &raw mut out) };
         crate::kernel::status::check(status)?;
@@ -273,8 +289,8 @@ impl<I: Interface> ComPtr<I> {
 
 impl<I: Interface> Drop for ComPtr<I> {
     fn drop(&mut self) {
-        // SAFETY: every interface begins with `IUnknown`.
-        let table = unsafe { &*(*self.as_unknown()).lpVtbl };
+        // SAFETY: the object is live, and every table begins with that of `IUnknown`.
+        let table: &IUnknownVtbl = unsafe { table(self.raw.as_ptr().cast()) };
         // SAFETY: the reference is ours and not used again.
         unsafe { (table.Release)(self.raw.as_ptr().cast()) };
     }

@@ -5,25 +5,29 @@ use core::ptr::{NonNull, null_mut};
 
 use wdk_sys::{_MEMORY_CACHING_TYPE, DEVICE_OBJECT, IRP, MDL, PHYSICAL_ADDRESS};
 
-use super::{ComPtr, Interface};
+use super::{ComPtr, Interface, table};
 use crate::abi::GUID;
 use crate::abi::portcls::{
-    IID_IPort, IID_IUnregisterPhysicalConnection, IID_IUnregisterSubdevice, IPort, IPortWaveRTStream,
-    IResourceList, IUnregisterPhysicalConnection, IUnregisterSubdevice, PUNKNOWN, PcNewPort,
+    IID_IPort, IID_IUnregisterPhysicalConnection, IID_IUnregisterSubdevice, IPort, IPortVtbl,
+    IPortWaveRTStream, IPortWaveRTStreamVtbl, IResourceList, IUnregisterPhysicalConnection,
+    IUnregisterPhysicalConnectionVtbl, IUnregisterSubdevice, IUnregisterSubdeviceVtbl, PUNKNOWN, PcNewPort,
 };
 use crate::kernel::status::check;
 use crate::kernel::{Result, Status};
 
 // SAFETY: the declarations in `abi` are those of the interfaces.
 unsafe impl Interface for IPort {
+    type Table = IPortVtbl;
     const IID: GUID = IID_IPort;
 }
 // SAFETY: as above.
 unsafe impl Interface for IUnregisterSubdevice {
+    type Table = IUnregisterSubdeviceVtbl;
     const IID: GUID = IID_IUnregisterSubdevice;
 }
 // SAFETY: as above.
 unsafe impl Interface for IUnregisterPhysicalConnection {
+    type Table = IUnregisterPhysicalConnectionVtbl;
     const IID: GUID = IID_IUnregisterPhysicalConnection;
 }
 
@@ -57,10 +61,8 @@ impl ComPtr<IPort> {
         resources: *mut IResourceList,
     ) -> Result {
         let this = self.as_ptr();
-        // SAFETY: the port is live, and its first field is its table.
-        let table = unsafe { &*(*this).lpVtbl };
         // SAFETY: by contract.
-        check(unsafe { (table.Init)(this.cast(), device, irp, miniport, adapter, resources) })
+        check(unsafe { (self.table().Init)(this.cast(), device, irp, miniport, adapter, resources) })
     }
 }
 
@@ -97,6 +99,11 @@ impl PortStream {
         Some(Self { raw: NonNull::new(raw)? })
     }
 
+    fn table(&self) -> &IPortWaveRTStreamVtbl {
+        // SAFETY: the port outlives the stream, which owns `self`, and its first field points to this table.
+        unsafe { table(self.raw.as_ptr().cast()) }
+    }
+
     /// Allocates at least `size` bytes of zeroed pages and maps them. PASSIVE_LEVEL.
     ///
     /// # Errors
@@ -105,8 +112,7 @@ impl PortStream {
         let size = size as usize;
         let anywhere = PHYSICAL_ADDRESS { QuadPart: -1 };
         let this: *mut c_void = self.raw.as_ptr().cast();
-        // SAFETY: the port is live, and its first field is its table.
-        let table = unsafe { &*(*self.raw.as_ptr()).lpVtbl };
+        let table = self.table();
         // SAFETY: the port is live.
         let mdl = unsafe { (table.AllocatePagesForMdl)(this, anywhere, size as u64) };
         let mdl = NonNull::new(mdl).ok_or(Status::INSUFFICIENT_RESOURCES)?;
@@ -117,7 +123,8 @@ impl PortStream {
             None
         } else {
             // SAFETY: the MDL is live and not mapped yet.
-            let address = unsafe { (table.MapAllocatedPages)(this, mdl.as_ptr(), _MEMORY_CACHING_TYPE::MmCached) };
+            let address =
+                unsafe { (table.MapAllocatedPages)(this, mdl.as_ptr(), _MEMORY_CACHING_TYPE::MmCached) };
             NonNull::new(address.cast::<u8>())
         };
         let Some(address) = address else {
@@ -162,8 +169,7 @@ impl MappedPages {
 impl Drop for MappedPages {
     fn drop(&mut self) {
         let this: *mut c_void = self.port.raw.as_ptr().cast();
-        // SAFETY: the port outlives the stream, which owns the pages.
-        let table = unsafe { &*(*self.port.raw.as_ptr()).lpVtbl };
+        let table = self.port.table();
         // SAFETY: the mapping is ours and not used afterwards.
         unsafe { (table.UnmapAllocatedPages)(this, self.address.as_ptr().cast(), self.mdl.as_ptr()) };
         // SAFETY: the pages are ours, and their mapping has gone.

@@ -4,8 +4,10 @@ use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::null_mut;
 
-use wdk_sys::{_MEMORY_CACHING_TYPE, KEVENT, MDL, MEMORY_CACHING_TYPE, NTSTATUS, STATUS_INVALID_PARAMETER,
-    STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED, STATUS_SUCCESS};
+use wdk_sys::{
+    _MEMORY_CACHING_TYPE, KEVENT, MDL, MEMORY_CACHING_TYPE, NTSTATUS, STATUS_INVALID_PARAMETER,
+    STATUS_NOT_IMPLEMENTED, STATUS_NOT_SUPPORTED, STATUS_SUCCESS,
+};
 
 use super::{Class, Unknown, class};
 use crate::abi::ks::{
@@ -195,7 +197,10 @@ impl<C: WaveRtStream, const SLOT: usize> WaveRtStreamTable<C, SLOT> {
         ntstatus(unsafe { class::<C, SLOT>(this) }.register_event(event))
     }
 
-    unsafe extern "system" fn unregister_notification_event(this: *mut c_void, event: *mut KEVENT) -> NTSTATUS {
+    unsafe extern "system" fn unregister_notification_event(
+        this: *mut c_void,
+        event: *mut KEVENT,
+    ) -> NTSTATUS {
         // SAFETY: the event is only compared.
         let Some(event) = (unsafe { ForeignEvent::new(event) }) else { return STATUS_INVALID_PARAMETER };
         // SAFETY: thunks are called with their own interface.

@@ -58,9 +58,8 @@ pub(super) fn wait_for(object: *mut c_void) {
     let mode = _MODE::KernelMode as i8;
     // SAFETY: the object is a live dispatcher object (its wrapper is borrowed by the caller), waits of the driver are
     // made at PASSIVE_LEVEL, and a null time-out waits without limit.
-    let _ = unsafe {
-        KeWaitForSingleObject(object, _KWAIT_REASON::Executive, mode, 0, core::ptr::null_mut())
-    };
+    let _ =
+        unsafe { KeWaitForSingleObject(object, _KWAIT_REASON::Executive, mode, 0, core::ptr::null_mut()) };
 }
 
 /// What a thread was woken by.

@@ -3,7 +3,9 @@
 use core::ffi::c_void;
 use core::ptr::NonNull;
 
-use wdk_sys::ntddk::{IoAllocateIrp, IoAllocateMdl, IoFreeIrp, IoFreeMdl, IoReuseIrp, MmBuildMdlForNonPagedPool};
+use wdk_sys::ntddk::{
+    IoAllocateIrp, IoAllocateMdl, IoFreeIrp, IoFreeMdl, IoReuseIrp, MmBuildMdlForNonPagedPool,
+};
 use wdk_sys::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IRP, MDL, NTSTATUS, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
     SL_INVOKE_ON_SUCCESS, STATUS_MORE_PROCESSING_REQUIRED, STATUS_UNSUCCESSFUL,
@@ -65,10 +67,8 @@ impl Irp {
     /// No call is under way.
     pub unsafe fn outcome(&self) -> (NTSTATUS, usize) {
         // SAFETY: nobody else uses the packet.
-        let block = unsafe { (*self.raw.as_ptr()).IoStatus };
-        // SAFETY: the status is the view of the union that completion writes.
-        let status = unsafe { block.__bindgen_anon_1.Status };
-        (status, usize::try_from(block.Information).unwrap_or(0))
+        let irp = unsafe { self.raw.as_ref() };
+        (status(irp), usize::try_from(irp.IoStatus.Information).unwrap_or(0))
     }
 }
 
@@ -84,10 +84,35 @@ impl Drop for Irp {
 /// # Safety
 /// The packet is live and has a location below the current one.
 unsafe fn next_stack_location(irp: *mut IRP) -> *mut IO_STACK_LOCATION {
-    // SAFETY: the packet is live, and this view of the unions is the one that drivers use.
-    let current = unsafe { (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation };
+    // SAFETY: by contract.
+    let current = current_stack_location(unsafe { &*irp });
     // SAFETY: by contract there is a location before the current one.
     unsafe { current.sub(1) }
+}
+
+/// What the inline function IoGetCurrentIrpStackLocation of wdm.h does.
+fn current_stack_location(irp: &IRP) -> *mut IO_STACK_LOCATION {
+    // SAFETY: the views of these unions that drivers use; every bit pattern is a pointer.
+    let overlay = unsafe { &irp.Tail.Overlay };
+    // SAFETY: as above.
+    unsafe { overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation }
+}
+
+/// Which request of its kind a packet that Windows sent is.
+///
+/// # Safety
+/// The packet is live and its current location is the driver's.
+pub unsafe fn minor_function(irp: *mut IRP) -> u8 {
+    // SAFETY: by contract.
+    let location = current_stack_location(unsafe { &*irp });
+    // SAFETY: by contract.
+    unsafe { (*location).MinorFunction }
+}
+
+/// The status that a packet completed with.
+fn status(irp: &IRP) -> NTSTATUS {
+    // SAFETY: this view of the union is the one that completion writes.
+    unsafe { irp.IoStatus.__bindgen_anon_1.Status }
 }
 
 unsafe extern "C" fn completion_routine<C: Completion>(
@@ -96,7 +121,7 @@ unsafe extern "C" fn completion_routine<C: Completion>(
     context: *mut c_void,
 ) -> NTSTATUS {
     // SAFETY: the completion routine owns the packet until it has told the target.
-    let status = unsafe { (*irp).IoStatus.__bindgen_anon_1.Status };
+    let status = status(unsafe { &*irp });
     // SAFETY: `prepare` stored a pointer to a `C` that outlives this call's `completed`.
     let target = unsafe { &*context.cast::<C>() };
     target.completed(status);

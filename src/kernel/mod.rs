@@ -7,6 +7,8 @@
 pub mod clock;
 pub mod event;
 pub mod irp;
+#[cfg(target_pointer_width = "64")]
+mod layout;
 pub mod lock;
 pub mod log;
 pub mod memory;

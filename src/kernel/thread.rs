@@ -9,7 +9,8 @@ use wdk_sys::ntddk::{
     PsCreateSystemThread, PsTerminateSystemThread, ZwClose, ZwSetInformationThread, ZwWaitForSingleObject,
 };
 use wdk_sys::{
-    _THREADINFOCLASS, HANDLE, KPRIORITY, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_SUCCESS, THREAD_ALL_ACCESS,
+    _THREADINFOCLASS, HANDLE, KPRIORITY, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_SUCCESS,
+    THREAD_ALL_ACCESS,
 };
 
 use super::memory::try_box;

@@ -6,8 +6,8 @@ use protocol::{StreamFormat, default_mask};
 
 use crate::abi::ks::{
     KSDATAFORMAT, KSDATAFORMAT_ATTRIBUTES, KSDATAFORMAT_SPECIFIER_WAVEFORMATEX, KSDATAFORMAT_SUBTYPE_PCM,
-    KSDATAFORMAT_TYPE_AUDIO, KSDATAFORMAT_WAVEFORMATEX, KSDATAFORMAT_WAVEFORMATEXTENSIBLE, WAVE_FORMAT_EXTENSIBLE,
-    WAVE_FORMAT_PCM,
+    KSDATAFORMAT_TYPE_AUDIO, KSDATAFORMAT_WAVEFORMATEX, KSDATAFORMAT_WAVEFORMATEXTENSIBLE,
+    WAVE_FORMAT_EXTENSIBLE, WAVE_FORMAT_PCM,
 };
 use crate::abi::{GUID, same_guid};
 use crate::kernel::{Result, Status};
@@ -90,7 +90,9 @@ pub fn parse(bytes: &[u8]) -> Result<StreamFormat> {
 
 /// Whether the format is one that the data ranges offer.
 fn is_offered(format: &StreamFormat) -> bool {
-    RATES.contains(&format.rate().get()) && WIDTHS.contains(&format.bits()) && format.channels() <= MAX_CHANNELS
+    RATES.contains(&format.rate().get())
+        && WIDTHS.contains(&format.bits())
+        && format.channels() <= MAX_CHANNELS
 }
 
 /// The stream format, if the fields make sense and agree with one another.
@@ -183,8 +185,10 @@ pub fn intersect(client: &[u8], own: &[u8]) -> Option<StreamFormat> {
     let channels = own.u32(range_offset::MAX_CHANNELS)?.min(client.u32(range_offset::MAX_CHANNELS)?);
     let bits = own.u32(range_offset::MAX_BITS)?;
     let rate = own.u32(range_offset::MAX_RATE)?;
-    let bits_fit = client.u32(range_offset::MIN_BITS)? <= bits && bits <= client.u32(range_offset::MAX_BITS)?;
-    let rate_fits = client.u32(range_offset::MIN_RATE)? <= rate && rate <= client.u32(range_offset::MAX_RATE)?;
+    let bits_fit =
+        client.u32(range_offset::MIN_BITS)? <= bits && bits <= client.u32(range_offset::MAX_BITS)?;
+    let rate_fits =
+        client.u32(range_offset::MIN_RATE)? <= rate && rate <= client.u32(range_offset::MAX_RATE)?;
     if !bits_fit || !rate_fits {
         return None;
     }

@@ -2,11 +2,13 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use wdk_sys::{_INTERFACE_TYPE, DEVICE_DESCRIPTION};
+use wdk_sys::{_INTERFACE_TYPE, PHYSICAL_ADDRESS};
 
 use crate::Driver;
 use crate::abi::GUID;
-use crate::abi::portcls::{IID_IMiniport, IID_IMiniportWaveRT, IMiniportWaveRTVtbl, PCFILTER_DESCRIPTOR};
+use crate::abi::portcls::{
+    DEVICE_DESCRIPTION, IID_IMiniport, IID_IMiniportWaveRT, IMiniportWaveRTVtbl, PCFILTER_DESCRIPTOR,
+};
 use crate::com::miniport::Miniport;
 use crate::com::miniport_wavert::{MiniportWaveRt, MiniportWaveRtTable};
 use crate::com::port::PortStream;
@@ -85,12 +87,26 @@ impl MiniportWaveRt for WaveMiniport {
 
     fn device_description(&self) -> DEVICE_DESCRIPTION {
         DEVICE_DESCRIPTION {
+            Version: 0,
             Master: 1,
             ScatterGather: 1,
+            DemandMode: 0,
+            AutoInitialize: 0,
             Dma32BitAddresses: 1,
+            IgnoreCount: 0,
+            Reserved1: 0,
+            Dma64BitAddresses: 0,
+            BusNumber: 0,
+            DmaChannel: 0,
             InterfaceType: _INTERFACE_TYPE::PCIBus,
+            DmaWidth: 0,
+            DmaSpeed: 0,
             MaximumLength: u32::MAX,
-            ..DEVICE_DESCRIPTION::default()
+            DmaPort: 0,
+            DmaAddressWidth: 0,
+            DmaControllerInstance: 0,
+            DmaRequestLine: 0,
+            DeviceAddress: PHYSICAL_ADDRESS { QuadPart: 0 },
         }
     }
 }

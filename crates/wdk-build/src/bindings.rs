@@ -3,7 +3,6 @@
 use std::borrow::Borrow;
 use std::fmt;
 
-use bindgen::callbacks::{ItemInfo, ItemKind, ParseCallbacks};
 use bindgen::{Builder, EnumVariation, Formatter, RustEdition, RustTarget};
 
 use crate::{Config, ConfigError};
@@ -11,8 +10,8 @@ use crate::{Config, ConfigError};
 /// The Rust release that the genuine crate generates for (its `rust-version`).
 const GENERATED_FOR_RUST: (u64, u64) = (91, 0);
 
-/// Items that must not be generated. The genuine crate leaves out deprecated pool functions, and structures whose
-/// layout bindgen cannot express. Regular expressions over the whole name.
+/// Items that must not be generated. The genuine crate leaves out deprecated pool functions, and structures
+/// whose layout bindgen cannot express. Regular expressions over the whole name.
 const LEFT_OUT: &[&str] = &[
     "ExAllocatePool",
     "ExAllocatePoolWithTag",
@@ -52,11 +51,42 @@ impl BuilderExt for Builder {
             .rust_target(rust_target())
             .rust_edition(RustEdition::Edition2024)
             .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
-            .parse_callbacks(Box::new(ExportedNames))
             .clang_args(compiler_arguments(config)?);
         for pattern in LEFT_OUT {
             builder = builder.blocklist_item(pattern);
         }
         Ok(builder)
     }
+}
+
+/// The Rust release to generate for.
+fn rust_target() -> RustTarget {
+    let (minor, patch) = GENERATED_FOR_RUST;
+    RustTarget::stable(minor, patch).unwrap_or_default()
+}
+
+/// Makes clang read NT headers as Microsoft's compiler would.
+fn compiler_arguments(config: &Config) -> Result<Vec<String>, ConfigError> {
+    let fixed = [
+        "--target=x86_64-pc-windows-msvc",
+        "-fms-compatibility",
+        "-fms-extensions",
+        "-fdelayed-template-parsing",
+        // Otherwise clang's own idea of memcpy and its like gives them u64 where the headers say size_t.
+        "-fno-builtin",
+        // The headers are not ours to correct.
+        "-w",
+    ];
+    let mut arguments: Vec<String> = fixed.map(str::to_owned).to_vec();
+    for (name, value) in config.preprocessor_definitions() {
+        arguments.push(match value {
+            Some(value) => format!("-D{name}={value}"),
+            None => format!("-D{name}"),
+        });
+    }
+    arguments.extend(config.compiler_arguments()?);
+    for path in config.include_paths()? {
+        arguments.push(format!("-I{}", path.display()));
+    }
+    Ok(arguments)
 }

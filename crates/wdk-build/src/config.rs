@@ -70,14 +70,11 @@ impl Config {
     /// # Errors
     /// No usable headers: neither `WDKContentRoot` nor the distribution's package has them.
     pub fn from_env_auto() -> Result<Self, ConfigError> {
-        Ok(Self {
-            driver_config: DriverConfig::Wdm,
-            headers: Headers::find()?,
-        })
+        Ok(Self { driver_config: DriverConfig::Wdm, headers: Headers::find()? })
     }
 
-    /// True if the headers are a copy of the genuine WDK's (`WDKContentRoot` is set), so that declarations can be
-    /// proved against them. Not in the genuine crate, where it goes without saying.
+    /// True if the headers are a copy of the genuine WDK's (`WDKContentRoot` is set), so that declarations
+    /// can be proved against them. Not in the genuine crate, where it goes without saying.
     pub fn has_genuine_headers(&self) -> bool {
         self.headers.are_genuine()
     }
@@ -86,10 +83,7 @@ impl Config {
     ///
     /// # Errors
     /// None today; the signature is that of the genuine crate.
-    pub fn headers(
-        &self,
-        api_subset: ApiSubset,
-    ) -> Result<impl Iterator<Item = String>, ConfigError> {
+    pub fn headers(&self, api_subset: ApiSubset) -> Result<impl Iterator<Item = String>, ConfigError> {
         let names = match api_subset {
             ApiSubset::Base => self.headers.base(),
             // The driver uses no other subset: PortCls and WSK are declared in src/abi.
@@ -115,8 +109,8 @@ impl Config {
         Ok(contents)
     }
 
-    /// `#[link]` attributes for the generated bindings: none, because the import libraries are made when the driver
-    /// itself is linked.
+    /// `#[link]` attributes for the generated bindings: none, because the import libraries are made when the
+    /// driver itself is linked.
     pub fn bindgen_library_link_raw_lines(&self, _api_subset: ApiSubset) -> Option<String> {
         None
     }
@@ -134,19 +128,21 @@ impl Config {
         let plain = architecture.into_iter().chain(kernel_mode);
         plain
             .map(|name| (name.to_owned(), None))
-            .chain(
-                version
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))),
-            )
+            .chain(version.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))))
     }
 
     /// The directories to search for headers, in order.
     ///
     /// # Errors
-    /// A directory cannot be read, or the directory of links to the genuine headers cannot be written to `OUT_DIR`.
+    /// A directory cannot be read, or the directory of links to the genuine headers cannot be written to
+    /// `OUT_DIR`.
     pub fn include_paths(&self) -> Result<impl Iterator<Item = PathBuf>, ConfigError> {
         Ok(self.headers.include_paths()?.into_iter())
+    }
+
+    /// What the compiler needs to be told to accept the headers, besides definitions and directories.
+    pub(crate) fn compiler_arguments(&self) -> Result<Vec<String>, ConfigError> {
+        self.headers.compiler_arguments()
     }
 
     /// Sets the cfg that says which driver model is being built.
@@ -154,9 +150,7 @@ impl Config {
     /// # Errors
     /// None today; the signature is that of the genuine crate.
     pub fn configure_library_build(&self) -> Result<(), ConfigError> {
-        println!(
-            r#"cargo::rustc-check-cfg=cfg(driver_model__driver_type, values("WDM", "KMDF", "UMDF"))"#
-        );
+        println!(r#"cargo::rustc-check-cfg=cfg(driver_model__driver_type, values("WDM", "KMDF", "UMDF"))"#);
         println!(r#"cargo::rustc-cfg=driver_model__driver_type="WDM""#);
         Ok(())
     }

@@ -61,10 +61,7 @@ pub struct IoError {
 impl IoError {
     /// The operation on `path` failed with `source`.
     pub fn with_path(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
-        Self {
-            path: path.into(),
-            source,
-        }
+        Self { path: path.into(), source }
     }
 
     /// For `map_err`: names the file that an error is about.

@@ -1,8 +1,9 @@
 //! Stand-in for Microsoft's `wdk-build` on hosts that are not Windows.
 //!
-//! The build scripts of `wdk-sys`, `wdk`, `wdk-alloc` and `wdk-panic` call `wdk-build`, which stops on any host but
-//! Windows. `cross/Cargo.toml` puts this crate in its place. It offers what those scripts and the driver's own
-//! `build.rs` use, under the same names, for one driver model (WDM) and one architecture (x64), and nothing else.
+//! The build scripts of `wdk-sys`, `wdk`, `wdk-alloc` and `wdk-panic` call `wdk-build`, which stops on any
+//! host but Windows. `cross/Cargo.toml` puts this crate in its place. It offers what those scripts and the
+//! driver's own `build.rs` use, under the same names, for one driver model (WDM) and one architecture (x64),
+//! and nothing else.
 //!
 //! | module | provides |
 //! | --- | --- |

@@ -3,8 +3,8 @@
 use core::ffi::c_void;
 
 use wdk_sys::{
-    BOOLEAN, DEVICE_CAPABILITIES, DEVICE_DESCRIPTION, MEMORY_CACHING_TYPE, NTSTATUS, PKEVENT, PMDL,
-    POWER_STATE, ULONG,
+    BOOLEAN, DEVICE_CAPABILITIES, INTERFACE_TYPE, MEMORY_CACHING_TYPE, NTSTATUS, PHYSICAL_ADDRESS, PKEVENT,
+    PMDL, POWER_STATE, ULONG,
 };
 
 use super::{
@@ -85,6 +85,52 @@ pub struct IMiniportWaveRTVtbl {
     /// Tells how the device does DMA. PASSIVE.
     pub GetDeviceDescription:
         unsafe extern "system" fn(this: *mut c_void, DeviceDescription: *mut DEVICE_DESCRIPTION) -> NTSTATUS,
+}
+
+/// How a device does DMA, from `wdm.h`; declared here because the packaged headers have an older, shorter one.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct DEVICE_DESCRIPTION {
+    /// Which of the fields are there; 0 for those that a miniport fills.
+    pub Version: ULONG,
+    /// Whether the device is a bus master.
+    pub Master: BOOLEAN,
+    /// Whether it can scatter and gather.
+    pub ScatterGather: BOOLEAN,
+    /// Only for the system's DMA controller.
+    pub DemandMode: BOOLEAN,
+    /// Only for the system's DMA controller.
+    pub AutoInitialize: BOOLEAN,
+    /// Whether it reaches all addresses of 32 bits.
+    pub Dma32BitAddresses: BOOLEAN,
+    /// Only for the system's DMA controller.
+    pub IgnoreCount: BOOLEAN,
+    /// False.
+    pub Reserved1: BOOLEAN,
+    /// Whether it reaches all addresses of 64 bits.
+    pub Dma64BitAddresses: BOOLEAN,
+    /// Not used by WDM drivers.
+    pub BusNumber: ULONG,
+    /// Only for the system's DMA controller.
+    pub DmaChannel: ULONG,
+    /// The bus it is on.
+    pub InterfaceType: INTERFACE_TYPE,
+    /// Only for the system's DMA controller; an enumeration.
+    pub DmaWidth: i32,
+    /// Only for the system's DMA controller; an enumeration.
+    pub DmaSpeed: i32,
+    /// Most bytes of a transfer.
+    pub MaximumLength: ULONG,
+    /// Not used any more.
+    pub DmaPort: ULONG,
+    /// For version 3.
+    pub DmaAddressWidth: ULONG,
+    /// For version 3.
+    pub DmaControllerInstance: ULONG,
+    /// For version 3.
+    pub DmaRequestLine: ULONG,
+    /// For version 3.
+    pub DeviceAddress: PHYSICAL_ADDRESS,
 }
 
 /// Identifier of `IMiniportAudioSignalProcessing`.

@@ -12,8 +12,8 @@ use wdk_sys::NTSTATUS;
 
 use super::client::{Client, Provider};
 use crate::abi::wsk::{
-    AF_INET, IN_ADDR, IPPROTO_UDP, SOCK_DGRAM, SOCKADDR_IN, WSK_FLAG_DATAGRAM_SOCKET, WSK_PROVIDER_DATAGRAM_DISPATCH,
-    WSK_SOCKET,
+    AF_INET, IN_ADDR, IPPROTO_UDP, SOCK_DGRAM, SOCKADDR_IN, WSK_FLAG_DATAGRAM_SOCKET,
+    WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
 };
 use crate::kernel::irp::Operation;
 use crate::kernel::status::check;
@@ -172,10 +172,9 @@ impl Socket {
         self.phase = Phase::Opening;
         // SAFETY: the provider is captured, so its table is valid.
         let make_socket = unsafe { &*npi.Dispatch }.WskSocket;
-        // SAFETY: no step is under way, and each is awaited before `self` goes (see `Drop`). The arguments are those of
-        // an IPv4 datagram socket without callbacks, owner or security descriptor.
-        unsafe {
-            self.operation.start(|irp| {
+        let call = |irp| {
+            // SAFETY: the arguments are those of an IPv4 datagram socket without callbacks, owner or security descriptor.
+            unsafe {
                 make_socket(
                     npi.Client,
                     AF_INET,
@@ -189,23 +188,33 @@ impl Socket {
                     null_mut(),
                     irp,
                 )
-            });
-        }
+            }
+        };
+        // SAFETY: no step is under way, and each is awaited before `self` goes (see `Drop`).
+        unsafe { self.operation.start(call) };
     }
 
     fn bind(&mut self, socket: OpenSocket) {
         self.phase = Phase::Binding(socket);
         let local = self.local.get();
         let bind = socket.dispatch().WskBind;
-        // SAFETY: no step is under way, and the address has a box of its own; the socket is open.
-        unsafe { self.operation.start(|irp| bind(socket.as_ptr(), local.cast(), 0, irp)) };
+        let call = |irp| {
+            // SAFETY: the socket is open, and the address has a box of its own that outlives the step.
+            unsafe { bind(socket.as_ptr(), local.cast(), 0, irp) }
+        };
+        // SAFETY: as in `open`.
+        unsafe { self.operation.start(call) };
     }
 
     fn start_close(&mut self, socket: OpenSocket) {
         self.phase = Phase::Closing;
         let close = socket.dispatch().Basic.WskCloseSocket;
-        // SAFETY: no step is under way; the socket is open, and the sender does not use it (see `close`).
-        unsafe { self.operation.start(|irp| close(socket.as_ptr(), irp)) };
+        let call = |irp| {
+            // SAFETY: the socket is open, and no function of it is running (see `close`).
+            unsafe { close(socket.as_ptr(), irp) }
+        };
+        // SAFETY: as in `open`.
+        unsafe { self.operation.start(call) };
     }
 
     fn failed(&mut self, message: &core::ffi::CStr, status: NTSTATUS, now: u64) {
