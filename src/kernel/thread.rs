@@ -42,9 +42,10 @@ impl<B: Body> Start<B> {
     /// # Safety
     /// `context` is a boxed `B` that nobody else owns.
     unsafe extern "C" fn routine(context: *mut c_void) {
+        // The body leaves its box here, not at the end of this function, which is never reached.
         // SAFETY: by contract.
-        let body = unsafe { Box::from_raw(context.cast::<B>()) };
-        (*body).run();
+        let body = *unsafe { Box::from_raw(context.cast::<B>()) };
+        body.run();
         // SAFETY: this is a system thread, and it owns nothing any more: everything was moved into `run`.
         let _ = unsafe { PsTerminateSystemThread(STATUS_SUCCESS) };
     }

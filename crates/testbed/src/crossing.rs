@@ -4,8 +4,20 @@
 //! [`import!`](crate::import). Both push a [`Frame`] on the thread, so that a violation can say where it happened, and
 //! check what holds at every border: IRQL limits, IRQL and locks balanced, stack use, switch points.
 
-use crate::schedule::{self, Irql};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crate::kernel::spin_lock;
+use crate::machine::{DriverUse, machine};
+use crate::memory;
+use crate::schedule::{self, Irql, Thread};
 use crate::verifier::{self, Rule};
+
+/// Bytes of stack that a call into the driver may use. Windows has 24 KiB on x64, of which the callers above a driver
+/// and what the driver calls need their part.
+pub const STACK_LIMIT: usize = 12 * 1024;
 
 /// A call across the border that is under way.
 #[derive(Clone, Debug)]
@@ -18,6 +30,10 @@ pub struct Frame {
     pub irql: Irql,
     /// An address near the top of the stack at entry.
     pub stack: usize,
+    /// Spin locks that the thread held at entry.
+    locks: usize,
+    /// Whether a violation of the stack rule was recorded for this call.
+    stack_reported: bool,
 }
 
 /// Which way a call crosses the border.
@@ -29,38 +45,161 @@ pub enum Direction {
     Outward,
 }
 
-/// Calls driver code: `body` makes the call. Checks that it comes back at the IRQL it left at.
+/// Calls driver code: `body` makes the call. Checks that it comes back at the IRQL it left at, with no more and no
+/// fewer spin locks held.
 pub fn call_driver<T>(name: &'static str, body: impl FnOnce() -> T) -> T {
     schedule::switch_point();
-    let irql = enter(name, Direction::Inward);
+    let entered = enter(name, Direction::Inward);
     let value = body();
-    let thread = schedule::current();
-    thread.frames.borrow_mut().pop();
-    if thread.irql.get() != irql {
-        verifier::record(Rule::IrqlUnbalanced, format!("{name} was called at IRQL {irql} and returned at {}", thread.irql.get()));
-        thread.irql.set(irql);
+    let thread = leave(Direction::Inward);
+    if thread.irql.get() != entered.irql {
+        let text =
+            format!("{name} was called at IRQL {} and returned at {}", entered.irql, thread.irql.get());
+        verifier::record(Rule::IrqlUnbalanced, text);
+        thread.irql.set(entered.irql);
+    }
+    let locks = spin_lock::held_by(thread.id);
+    if locks != entered.locks {
+        let text =
+            format!("{name} was called with {} spin lock(s) held and returned with {locks}", entered.locks);
+        verifier::record(Rule::SpinLock, text);
     }
     value
 }
 
 /// Runs the body of an imported function for the driver. Checks its IRQL limit; may switch threads.
 pub fn serve_driver<T>(name: &'static str, max_irql: Irql, body: impl FnOnce() -> T) -> T {
+    let entered = enter(name, Direction::Outward);
     schedule::switch_point();
-    let irql = enter(name, Direction::Outward);
-    if irql > max_irql {
-        verifier::record(Rule::Irql, format!("{name} may be called at IRQL {max_irql} at most, and was called at {irql}"));
+    if entered.irql > max_irql {
+        let text =
+            format!("{name} may be called at IRQL {max_irql} at most, and was called at {}", entered.irql);
+        verifier::record(Rule::Irql, text);
     }
-    let value = body();
-    schedule::current().frames.borrow_mut().pop();
+    // A panic must not unwind into the driver, which nothing can unwind.
+    let value = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| schedule::halt_with_panic(panic));
+    leave(Direction::Outward);
     value
 }
 
-fn enter(name: &'static str, direction: Direction) -> Irql {
+fn enter(name: &'static str, direction: Direction) -> Frame {
     let thread = schedule::current();
+    let meter = &machine().meter;
+    if meter.on && direction == Direction::Outward {
+        meter.stop(&thread);
+    }
     let marker = 0u8;
+    let stack = (&raw const marker).addr();
     let irql = thread.irql.get();
-    thread.frames.borrow_mut().push(Frame { name, direction, irql, stack: (&raw const marker).addr() });
-    irql
+    let locks = spin_lock::held_by(thread.id);
+    let frame = Frame { name, direction, irql, stack, locks, stack_reported: false };
+    thread.frames.borrow_mut().push(frame.clone());
+    match direction {
+        Direction::Outward => check_stack(&thread, name, stack),
+        Direction::Inward => memory::page_for(irql),
+    }
+    if meter.on {
+        *meter.crossings.borrow_mut().entry(name).or_default() += 1;
+        if direction == Direction::Inward {
+            meter.start(&thread);
+        }
+    }
+    frame
+}
+
+fn leave(direction: Direction) -> std::rc::Rc<Thread> {
+    let thread = schedule::current();
+    let meter = &machine().meter;
+    if meter.on && direction == Direction::Inward {
+        meter.stop(&thread);
+    }
+    thread.frames.borrow_mut().pop();
+    if direction == Direction::Outward {
+        memory::page_for(thread.irql.get());
+        if meter.on {
+            meter.start(&thread);
+        }
+    }
+    thread
+}
+
+/// How deep the driver's stack is, counted from the innermost call into it.
+fn check_stack(thread: &Thread, name: &'static str, stack: usize) {
+    let mut frames = thread.frames.borrow_mut();
+    let Some(inward) = frames.iter_mut().rev().find(|frame| frame.direction == Direction::Inward) else {
+        return;
+    };
+    let depth = inward.stack.saturating_sub(stack);
+    let meter = &machine().meter;
+    meter.peak_stack.set(depth.max(meter.peak_stack.get()));
+    if depth <= STACK_LIMIT || inward.stack_reported {
+        return;
+    }
+    inward.stack_reported = true;
+    let text = format!(
+        "{} uses {depth} bytes of stack where it calls {name}; {STACK_LIMIT} are allowed",
+        inward.name
+    );
+    drop(frames);
+    verifier::record(Rule::Stack, text);
+}
+
+/// Measures the driver's use of the processor.
+pub(crate) struct Meter {
+    on: bool,
+    started: (Instant, u64),
+    ticks: Cell<u64>,
+    crossings: RefCell<HashMap<&'static str, u64>>,
+    peak_stack: Cell<usize>,
+}
+
+impl Meter {
+    pub(crate) fn new(on: bool) -> Self {
+        Self {
+            on,
+            started: (Instant::now(), ticks()),
+            ticks: Cell::new(0),
+            crossings: RefCell::default(),
+            peak_stack: Cell::new(0),
+        }
+    }
+
+    /// The driver's code runs from here.
+    fn start(&self, thread: &Thread) {
+        thread.mark.set(ticks());
+    }
+
+    /// The driver's code ran until here. Without a mark the caller is not a driver but a test.
+    fn stop(&self, thread: &Thread) {
+        let mark = thread.mark.take();
+        if mark != 0 {
+            self.ticks.set(self.ticks.get() + ticks().saturating_sub(mark));
+        }
+    }
+
+    pub(crate) fn take(&self) -> DriverUse {
+        let elapsed = (self.started.0.elapsed().as_nanos(), ticks().saturating_sub(self.started.1).max(1));
+        let cpu = u128::from(self.ticks.get()) * elapsed.0 / u128::from(elapsed.1);
+        let mut crossings: Vec<_> = self.crossings.take().into_iter().collect();
+        crossings
+            .sort_unstable_by(|(name1, count1), (name2, count2)| count2.cmp(count1).then(name1.cmp(name2)));
+        DriverUse { cpu: Duration::from_nanos(cpu as u64), crossings, peak_stack: self.peak_stack.get() }
+    }
+}
+
+/// A fast clock of any constant rate.
+#[cfg(target_arch = "x86_64")]
+fn ticks() -> u64 {
+    // SAFETY: every x86-64 processor has the instruction.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+#[cfg(target_arch = "aarch64")]
+fn ticks() -> u64 {
+    let ticks: u64;
+    // SAFETY: Linux lets user mode read the virtual counter; the instruction has no side effects.
+    unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) ticks, options(nomem, nostack)) };
+    ticks
 }
 
 /// Defines a function that a driver can import: its documented highest IRQL, and what it does.
@@ -71,11 +210,26 @@ fn enter(name: &'static str, direction: Direction) -> Irql {
 /// `extern "efiapi"` is the calling convention of the Windows kernel on every processor.
 #[macro_export]
 macro_rules! import {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?, irql <= $irql:expr; $body:block) => {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)?, irql <= $irql:expr; $body:block)*) => {$(
         $(#[$meta])*
+        ///
+        /// # Safety
+        /// For the driver: the arguments are what the documentation of the function asks for.
         #[allow(non_snake_case, reason = "the names are the kernel's")]
         $vis unsafe extern "efiapi" fn $name($($arg: $ty),*) $(-> $ret)? {
             $crate::crossing::serve_driver(stringify!($name), $irql, || $body)
         }
+    )*};
+}
+
+/// Lists functions made with [`import!`](crate::import) as exports of a module of Windows.
+#[macro_export]
+macro_rules! exports {
+    ($module:literal: $($name:ident),* $(,)?) => {
+        &[$($crate::kernel::imports::Export {
+            module: $module,
+            name: stringify!($name),
+            address: $name as *const (),
+        }),*]
     };
 }

@@ -6,13 +6,28 @@
 //! * `crossing`: every step from Windows into the driver and back, where IRQL, stack and time are checked.
 //! * `image`: the file checks and the loader. `kernel`, `portcls`, `wsk`: what the driver imports.
 
+#![expect(
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "pointers of the simulated kernel are checked against what it handed out, and wrong ones fault and are reported"
+)]
+
+pub mod client;
 pub mod crossing;
+pub mod device;
+mod fault;
 pub mod image;
 pub mod kernel;
 mod machine;
+pub(crate) mod memory;
+pub mod network;
+pub mod nt;
+pub mod portcls;
 pub mod schedule;
 pub mod verifier;
+pub mod wsk;
 
-pub use machine::{Config, Machine, Outcome};
+pub use device::Device;
+pub use kernel::driver::Driver;
+pub use machine::{Config, DriverUse, Machine, Outcome};
 pub use schedule::{Clock, Time};
 pub use verifier::{Rule, Violation};

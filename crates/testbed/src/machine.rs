@@ -4,11 +4,21 @@
 //! argument that names the machine, so the running one is found through a thread-local pointer: [`machine`].
 //! Several machines may run at the same time in different Linux threads; they share nothing.
 
-use std::cell::Cell;
+use std::any::{Any, TypeId};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ptr;
+use std::rc::Rc;
+use std::time::Duration;
 
+use crate::crossing::Meter;
+use crate::fault;
+use crate::kernel::debug;
+use crate::memory::Space;
+use crate::network;
 use crate::schedule::{Clock, Policy, Scheduler};
 use crate::verifier::{Verifier, Violation};
+use crate::wsk;
 
 /// How a machine is set up before it boots.
 #[derive(Clone, Debug)]
@@ -19,11 +29,31 @@ pub struct Config {
     pub counter_frequency: u64,
     /// `None`: threads switch only where they wait. `Some(seed)`: every call is a possible switch, the seed chooses.
     pub seed: Option<u64>,
+    /// Measures the time spent in driver code and counts the calls of every import: see [`Outcome::driver`].
+    pub measure: bool,
+    /// Period of the clock interrupt in nanoseconds: ordinary timers and wait time-outs expire at its ticks, those of
+    /// high resolution do not. `None`: all of them are exact.
+    pub clock_tick: Option<u64>,
+    /// Prints the driver's debug output to the standard error stream as it comes.
+    pub echo_debug_output: bool,
+    /// The network that the machine is connected to.
+    pub network: network::Setup,
+    /// How Winsock Kernel behaves.
+    pub wsk: wsk::Setup,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { clock: Clock::Virtual, counter_frequency: 10_000_000, seed: None }
+        Self {
+            clock: Clock::Virtual,
+            counter_frequency: 10_000_000,
+            seed: None,
+            measure: false,
+            clock_tick: None,
+            echo_debug_output: false,
+            network: network::Setup::default(),
+            wsk: wsk::Setup::default(),
+        }
     }
 }
 
@@ -33,6 +63,10 @@ pub struct Machine {
     pub config: Config,
     pub(crate) scheduler: Scheduler,
     pub(crate) verifier: Verifier,
+    pub(crate) meter: Meter,
+    parts: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
+    // Last, so that everything that points into it is gone when it is unmapped.
+    pub(crate) memory: Space,
 }
 
 /// What a run came to.
@@ -42,6 +76,21 @@ pub struct Outcome<T> {
     pub value: Option<T>,
     /// Every rule that was broken, in order.
     pub violations: Vec<Violation>,
+    /// The lines that the driver printed, each with the virtual time in nanoseconds.
+    pub debug_output: Vec<(u64, String)>,
+    /// What [`Config::measure`] measured.
+    pub driver: DriverUse,
+}
+
+/// What the driver used of the processor.
+#[derive(Clone, Debug, Default)]
+pub struct DriverUse {
+    /// Time spent in driver code, without the functions it called.
+    pub cpu: Duration,
+    /// The functions that crossed the border, with how often they did; the most frequent first.
+    pub crossings: Vec<(&'static str, u64)>,
+    /// The deepest stack use of a call into the driver, in bytes. Always measured.
+    pub peak_stack: usize,
 }
 
 impl<T> Outcome<T> {
@@ -74,6 +123,17 @@ pub(crate) fn machine() -> &'static Machine {
 }
 
 impl Machine {
+    /// The machine's one value of a type: where a part of the simulation keeps its state. Made when first asked for.
+    pub(crate) fn part<T: Default + 'static>(&self) -> Rc<T> {
+        let found = self.parts.borrow().get(&TypeId::of::<T>()).cloned();
+        let part = found.unwrap_or_else(|| {
+            let made: Rc<dyn Any> = Rc::new(T::default());
+            self.parts.borrow_mut().insert(TypeId::of::<T>(), Rc::clone(&made));
+            made
+        });
+        part.downcast().unwrap_or_else(|_| unreachable!("parts are stored under their own type"))
+    }
+
     /// Boots a machine, runs `user` as its first thread, and shuts down.
     ///
     /// # Panics
@@ -84,12 +144,28 @@ impl Machine {
         let machine = Machine {
             scheduler: Scheduler::new(config.clock, config.counter_frequency, policy),
             verifier: Verifier::default(),
+            meter: Meter::new(config.measure),
+            parts: RefCell::default(),
+            memory: Space::default(),
             config,
         };
+        let _signals = fault::Handlers::install();
         let _current = CurrentMachine::set(&machine);
         let value = machine.scheduler.run_to_end(user);
-        Outcome { value, violations: machine.verifier.take() }
+        Outcome {
+            value,
+            violations: machine.verifier.take(),
+            debug_output: debug::take_output(),
+            driver: machine.meter.take(),
+        }
     }
+}
+
+/// The machine that runs on this Linux thread, if one does. Safe in a signal handler.
+pub(crate) fn try_machine() -> Option<&'static Machine> {
+    let machine = CURRENT.get();
+    // SAFETY: as in `machine`.
+    unsafe { machine.as_ref() }
 }
 
 /// Clears the thread-local pointer also when a panic passes through.

@@ -9,6 +9,7 @@
 //! * Under [`Clock::Virtual`] time stands still while anything can run, and jumps to the next entry of the agenda when
 //!   nothing can. Under [`Clock::Real`] it is the system's monotonic clock and the process sleeps instead.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,11 +17,12 @@ use std::ptr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use corosensei::stack::DefaultStack;
+use corosensei::stack::{DefaultStack, Stack};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use crate::crossing::Frame;
 use crate::machine::machine;
+use crate::memory;
 use crate::verifier::{self, Rule};
 
 /// Nanoseconds since the simulated machine was switched on.
@@ -36,7 +38,7 @@ pub const APC_LEVEL: Irql = 1;
 pub const DISPATCH_LEVEL: Irql = 2;
 
 /// The machine has been up for an hour when a run begins, so that no clock starts at zero.
-const BOOT_TIME: Time = 3_600_000_000_000;
+pub(crate) const BOOT_TIME: Time = 3_600_000_000_000;
 /// Bytes of stack a simulated thread gets. The driver's share is limited by a rule in `crossing`; the rest is for the
 /// testbed's own functions, which run on the same stack.
 const STACK_BYTES: usize = 512 * 1024;
@@ -91,6 +93,10 @@ pub struct Thread {
     pub irql: Cell<Irql>,
     /// The calls into the driver and out of it that are under way, innermost last.
     pub(crate) frames: RefCell<Vec<Frame>>,
+    /// Where the driver's share of the processor began to count; see `crossing`.
+    pub(crate) mark: Cell<u64>,
+    /// Lowest and highest address of its stack.
+    pub(crate) stack: (usize, usize),
     coroutine: RefCell<Option<Task>>,
     yielder: Cell<*const Yielder<(), ()>>,
     waiting: RefCell<Option<Waiting>>,
@@ -127,6 +133,30 @@ pub(crate) struct Scheduler {
     threads_started: Cell<u64>,
     idle_stacks: RefCell<Vec<DefaultStack>>,
     stopped: Cell<bool>,
+    polling: Cell<bool>,
+    panic: RefCell<Option<Box<dyn Any + Send>>>,
+}
+
+/// The waiting threads while they are polled. Puts them back also when a poll panics: what is on their stacks must
+/// not be unwound.
+struct Polled<'a> {
+    scheduler: &'a Scheduler,
+    waiting: Vec<Rc<Thread>>,
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        // Polling starts no threads and makes none wait, so the list is still empty here.
+        *self.scheduler.waiting.borrow_mut() = std::mem::take(&mut self.waiting);
+        self.scheduler.polling.set(false);
+    }
+}
+
+impl Drop for Scheduler {
+    /// When a panic passes through the scheduler: coroutines must not unwind, there may be driver frames on them.
+    fn drop(&mut self) {
+        self.discard_threads();
+    }
 }
 
 impl Scheduler {
@@ -145,6 +175,8 @@ impl Scheduler {
             threads_started: Cell::new(0),
             idle_stacks: RefCell::default(),
             stopped: Cell::new(false),
+            polling: Cell::new(false),
+            panic: RefCell::new(None),
         }
     }
 
@@ -164,14 +196,26 @@ impl Scheduler {
             *slot.borrow_mut() = Some(caught);
         });
         while !first.finished.get() && !self.stopped.get() {
-            self.step();
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.step()))
+                && !panic.is::<Halted>()
+            {
+                resume_unwind(panic);
+            }
         }
         self.discard_threads();
+        if let Some(panic) = self.panic.take() {
+            resume_unwind(panic);
+        }
         match result.borrow_mut().take() {
             Some(Ok(value)) => Some(value),
             Some(Err(panic)) => resume_unwind(panic),
             None => None,
         }
+    }
+
+    /// The thread that runs, also in a signal handler.
+    pub(crate) fn try_running(&self) -> Option<Rc<Thread>> {
+        self.current.try_borrow().ok()?.clone()
     }
 
     /// Runs what is due, then one thread; or lets time pass.
@@ -218,7 +262,11 @@ impl Scheduler {
 
     /// Moves every thread whose wait is over to the ready queue.
     fn poll_waits(&self) {
-        let mut waiting = self.waiting.take();
+        if self.polling.replace(true) {
+            return;
+        }
+        let mut polled = Polled { scheduler: self, waiting: self.waiting.take() };
+        let waiting = &mut polled.waiting;
         if let Policy::Seeded(random) = &self.policy {
             let mut random = random.borrow_mut();
             for last in (1..waiting.len()).rev() {
@@ -234,8 +282,6 @@ impl Scheduler {
             }
             !over
         });
-        // Polling starts no threads and makes none wait, so the list is still empty here.
-        *self.waiting.borrow_mut() = waiting;
     }
 
     fn take_ready(&self) -> Option<Rc<Thread>> {
@@ -252,8 +298,10 @@ impl Scheduler {
     fn resume(&self, thread: Rc<Thread>) {
         let mut task = thread.coroutine.borrow_mut().take().expect("a ready thread has a coroutine");
         *self.current.borrow_mut() = Some(Rc::clone(&thread));
+        memory::page_for(thread.irql.get());
         let result = task.resume(());
         *self.current.borrow_mut() = None;
+        memory::page_for(PASSIVE_LEVEL);
         match result {
             CoroutineResult::Return(()) => {
                 thread.finished.set(true);
@@ -336,11 +384,25 @@ pub fn try_current() -> Option<Rc<Thread>> {
     machine().scheduler.current.borrow().clone()
 }
 
+/// Ends at once every wait whose condition holds now: what happens next may make it false again, and a wait that was
+/// satisfied stays satisfied.
+pub fn poll_now() {
+    machine().scheduler.poll_waits();
+}
+
+/// Keeps a panic of the testbed or of a scenario's callback that would have to pass through driver code, stops the
+/// machine, and lets [`Machine::run`](crate::Machine::run) go on with it.
+pub(crate) fn halt_with_panic(panic: Box<dyn Any + Send>) -> ! {
+    *machine().scheduler.panic.borrow_mut() = Some(panic);
+    halt()
+}
+
 /// Starts a thread that begins at `irql`; it runs when the running thread gives way.
 pub fn spawn(name: impl Into<String>, irql: Irql, body: impl FnOnce() + 'static) -> Rc<Thread> {
     let scheduler = &machine().scheduler;
     let stack = scheduler.idle_stacks.borrow_mut().pop();
-    let stack = stack.unwrap_or_else(|| DefaultStack::new(STACK_BYTES).expect("memory for a simulated thread's stack"));
+    let stack = stack
+        .unwrap_or_else(|| DefaultStack::new(STACK_BYTES).expect("memory for a simulated thread's stack"));
     let id = scheduler.threads_started.get() + 1;
     scheduler.threads_started.set(id);
     let thread = Rc::new(Thread {
@@ -348,6 +410,8 @@ pub fn spawn(name: impl Into<String>, irql: Irql, body: impl FnOnce() + 'static)
         name: name.into(),
         irql: Cell::new(irql),
         frames: RefCell::default(),
+        mark: Cell::new(0),
+        stack: (stack.limit().get(), stack.base().get()),
         coroutine: RefCell::new(None),
         yielder: Cell::new(ptr::null()),
         waiting: RefCell::new(None),
@@ -382,9 +446,15 @@ pub fn stop_machine() {
     machine().scheduler.stopped.set(true);
 }
 
+/// Unwinds from an action of the agenda, which is in no thread's context, when the machine halts there.
+struct Halted;
+
 /// Stops the machine and never returns: for a bug check, or a violation after which nothing makes sense.
 pub fn halt() -> ! {
     stop_machine();
+    if try_current().is_none() {
+        resume_unwind(Box::new(Halted));
+    }
     terminate()
 }
 
@@ -429,7 +499,8 @@ pub fn wait<T>(what: &'static str, deadline: Option<Time>, mut poll: impl FnMut(
     });
     // SAFETY: the closure borrows from this stack frame. The scheduler drops it before it resumes this thread, and
     // before it discards this thread's stack, so it never outlives what it borrows.
-    let poll = unsafe { std::mem::transmute::<Box<dyn FnMut() -> bool + '_>, Box<dyn FnMut() -> bool>>(condition) };
+    let poll =
+        unsafe { std::mem::transmute::<Box<dyn FnMut() -> bool + '_>, Box<dyn FnMut() -> bool>>(condition) };
     *thread.waiting.borrow_mut() = Some(Waiting { what, poll, timed_out });
     thread.give_way();
     if let Some(appointment) = appointment {

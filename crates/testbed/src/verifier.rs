@@ -86,7 +86,9 @@ pub fn record(rule: Rule, text: impl Into<String>) {
         thread: thread.as_ref().map_or_else(|| "scheduler".to_owned(), |thread| thread.name.clone()),
         irql: thread.as_ref().map_or(0, |thread| thread.irql.get()),
         time: schedule::now(),
-        calls: thread.map(|thread| thread.frames.borrow().iter().map(|frame| frame.name).collect()).unwrap_or_default(),
+        calls: thread
+            .map(|thread| thread.frames.borrow().iter().map(|frame| frame.name).collect())
+            .unwrap_or_default(),
     };
     machine().verifier.violations.borrow_mut().push(violation);
 }

@@ -1,0 +1,224 @@
+//! The address space of a machine: one large reserved range in which every address is used at most once.
+//!
+//! Pool blocks, kernel objects, driver images and locked pages all come from here. Each has an unmapped page on both
+//! sides, and stays unmapped for the rest of the run when it is freed, so that a stray access faults; [`describe`]
+//! then says what was there.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ptr;
+
+use crate::machine::machine;
+use crate::nt::PAGE_SIZE;
+use crate::schedule::{DISPATCH_LEVEL, Irql};
+
+/// Bytes of address space a machine reserves; unused pages cost nothing.
+const SPACE_BYTES: usize = 1 << 36;
+/// What the bytes around a block, in its own pages, are filled with.
+const FENCE: u8 = 0xFD;
+/// What a block is filled with when its contents are undefined.
+pub(crate) const UNDEFINED: u8 = 0xA5;
+
+/// What is, or was, at an address.
+#[derive(Clone, Debug)]
+struct Region {
+    /// First byte of the first page.
+    pages: usize,
+    page_bytes: usize,
+    /// First byte that may be used.
+    start: usize,
+    bytes: usize,
+    label: String,
+    freed: bool,
+}
+
+/// The reserved range of a machine.
+pub(crate) struct Space {
+    base: usize,
+    next: Cell<usize>,
+    regions: RefCell<BTreeMap<usize, Region>>,
+    /// Ranges that may be paged out, with their size and protection.
+    pageable: RefCell<BTreeMap<usize, (usize, i32)>>,
+    paged_out: Cell<bool>,
+}
+
+impl Default for Space {
+    fn default() -> Self {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the system's choice touches no memory in use.
+        let base = unsafe { libc::mmap(ptr::null_mut(), SPACE_BYTES, libc::PROT_NONE, flags, -1, 0) };
+        assert!(
+            base != libc::MAP_FAILED,
+            "no address space for a machine: {}",
+            std::io::Error::last_os_error()
+        );
+        Self {
+            base: base.addr(),
+            next: Cell::new(base.addr() + PAGE_SIZE),
+            regions: RefCell::default(),
+            pageable: RefCell::default(),
+            paged_out: Cell::new(false),
+        }
+    }
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        // SAFETY: the range is this machine's own, and no simulated thread is left that could use it.
+        unsafe { libc::munmap(ptr::with_exposed_provenance_mut(self.base), SPACE_BYTES) };
+    }
+}
+
+fn page_up(bytes: usize) -> usize {
+    bytes.div_ceil(PAGE_SIZE) * PAGE_SIZE
+}
+
+/// Sets the protection of whole pages of the machine's space.
+pub(crate) fn protect(address: usize, bytes: usize, protection: i32) {
+    // SAFETY: callers pass pages that they reserved from the machine's space, which only the simulation uses.
+    let result =
+        unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(address), page_up(bytes), protection) };
+    assert_eq!(result, 0, "mprotect: {}", std::io::Error::last_os_error());
+}
+
+/// Takes `bytes` of address space, in whole pages between two unmapped ones; nothing is mapped there yet.
+pub(crate) fn reserve(bytes: usize, label: impl Into<String>) -> usize {
+    let space = &machine().memory;
+    let page_bytes = page_up(bytes.max(1));
+    let pages = space.next.get();
+    let next = pages + page_bytes + PAGE_SIZE;
+    assert!(next <= space.base + SPACE_BYTES, "the machine's address space is used up");
+    space.next.set(next);
+    let region = Region { pages, page_bytes, start: pages, bytes, label: label.into(), freed: false };
+    space.regions.borrow_mut().insert(pages, region);
+    pages
+}
+
+/// Unmaps what was reserved at `pages`, for the rest of the run.
+pub(crate) fn retire(pages: usize) {
+    let mut regions = machine().memory.regions.borrow_mut();
+    let region = regions.get_mut(&pages).expect("a reserved range");
+    region.freed = true;
+    let range = region.pages..region.pages + region.page_bytes;
+    machine().memory.pageable.borrow_mut().retain(|start, _| !range.contains(start));
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
+    let address = ptr::with_exposed_provenance_mut(region.pages);
+    // SAFETY: the pages are this region's own; an inaccessible mapping replaces them.
+    let result = unsafe { libc::mmap(address, region.page_bytes, libc::PROT_NONE, flags, -1, 0) };
+    assert!(result != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
+}
+
+/// Allocates zeroed memory that ends at an unmapped page (up to 16-byte alignment), or is page aligned when it is a
+/// page or larger. `label` says what it is when an access goes wrong.
+pub(crate) fn allocate(bytes: usize, label: impl Into<String>) -> *mut u8 {
+    let pages = reserve(bytes, label);
+    let page_bytes = page_up(bytes.max(1));
+    protect(pages, page_bytes, libc::PROT_READ | libc::PROT_WRITE);
+    let offset = if bytes >= PAGE_SIZE { 0 } else { page_bytes - bytes.max(1).next_multiple_of(16) };
+    let start = pages + offset;
+    if let Some(region) = machine().memory.regions.borrow_mut().get_mut(&pages) {
+        region.start = start;
+    }
+    let first = ptr::with_exposed_provenance_mut::<u8>(pages);
+    // SAFETY: these bytes lie in the pages that were just made accessible, before the block.
+    unsafe { first.write_bytes(FENCE, offset) };
+    // SAFETY: the block ends inside the pages.
+    let end = unsafe { first.add(offset + bytes) };
+    // SAFETY: from the block's end to the end of its pages.
+    unsafe { end.write_bytes(FENCE, page_bytes - offset - bytes) };
+    // SAFETY: inside the pages.
+    unsafe { first.add(offset) }
+}
+
+/// Whether the bytes around a block of [`allocate`] are as they were; if not, the offset of the first that changed,
+/// counted from the block's start.
+pub(crate) fn broken_fence(block: *const u8) -> Option<isize> {
+    let region = region_at(block.addr())?;
+    let before = region.start - region.pages;
+    let after = region.page_bytes - before - region.bytes;
+    let check = |from: usize, count: usize| {
+        let bytes = ptr::with_exposed_provenance::<u8>(from);
+        // SAFETY: the block is live, so all of its pages are readable, and nothing writes them meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(bytes, count) };
+        bytes.iter().position(|byte| *byte != FENCE).map(|index| from + index)
+    };
+    let changed = check(region.start + region.bytes, after).or_else(|| check(region.pages, before))?;
+    Some(changed as isize - region.start as isize)
+}
+
+/// Frees a block of [`allocate`].
+pub(crate) fn free(block: *mut u8) {
+    let region = region_at(block.addr()).expect("a block of this machine");
+    retire(region.pages);
+}
+
+/// The bytes of the live block that contains `address`, and where in it that is.
+pub(crate) fn block_at(address: usize) -> Option<(usize, usize)> {
+    let region = region_at(address)?;
+    let inside = !region.freed && address >= region.start && address < region.start + region.bytes.max(1);
+    inside.then_some((region.start, region.bytes))
+}
+
+fn region_at(address: usize) -> Option<Region> {
+    let regions = machine().memory.regions.try_borrow().ok()?;
+    let (_, region) = regions.range(..=address).next_back()?;
+    (address < region.pages + region.page_bytes).then(|| region.clone())
+}
+
+/// What is at an address, in words.
+pub(crate) fn describe(address: usize) -> String {
+    if address < 0x10000 {
+        return "near a null pointer".to_owned();
+    }
+    let space = &machine().memory;
+    if !(space.base..space.base + SPACE_BYTES).contains(&address) {
+        return "outside of the machine's memory".to_owned();
+    }
+    let Ok(regions) = space.regions.try_borrow() else { return "in the machine's memory".to_owned() };
+    let below = regions.range(..=address).next_back().map(|(_, region)| region);
+    let above = regions.range(address..).next().map(|(_, region)| region);
+    let Some(region) = below else { return "before the machine's first block".to_owned() };
+    let state = if region.freed { "freed " } else { "" };
+    let what = format!("{state}{} ({} bytes at {:#x})", region.label, region.bytes, region.start);
+    let end = region.start + region.bytes;
+    if address >= region.start && address < end {
+        return format!("{} bytes into {what}", address - region.start);
+    }
+    if let Some(above) = above.filter(|above| above.start - address < address.saturating_sub(end)) {
+        let state = if above.freed { "freed " } else { "" };
+        return format!(
+            "{} bytes before {state}{} ({} bytes)",
+            above.start - address,
+            above.label,
+            above.bytes
+        );
+    }
+    if address >= end {
+        format!("{} bytes after the end of {what}", address - end)
+    } else {
+        format!("before {what}")
+    }
+}
+
+/// Declares that whole pages may be paged out: they are not there while driver code runs at DISPATCH_LEVEL.
+pub(crate) fn make_pageable(pages: usize, bytes: usize, protection: i32) {
+    machine().memory.pageable.borrow_mut().insert(pages, (bytes, protection));
+}
+
+/// Takes the pageable memory away, or brings it back, as the IRQL of the code that runs next demands.
+pub(crate) fn page_for(irql: Irql) {
+    let space = &machine().memory;
+    let out = irql >= DISPATCH_LEVEL;
+    if space.paged_out.replace(out) == out {
+        return;
+    }
+    for (start, (bytes, protection)) in space.pageable.borrow().iter() {
+        protect(*start, *bytes, if out { libc::PROT_NONE } else { *protection });
+    }
+}
+
+/// Whether an address is in memory that may be paged out.
+pub(crate) fn is_pageable(address: usize) -> bool {
+    let Ok(pageable) = machine().memory.pageable.try_borrow() else { return false };
+    pageable.range(..=address).next_back().is_some_and(|(start, (bytes, _))| address < start + bytes)
+}

@@ -1,0 +1,284 @@
+//! Ports: what PcNewPort makes. A port and the driver's miniport together are a filter.
+//!
+//! Order in `IPort::Init`: the miniport's own interface, its Init, its description (checked by `descriptor`), then the
+//! optional interfaces. The port holds one reference on each until its own last reference goes.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::rc::{Rc, Weak};
+
+use super::abi::{DeviceDescription, guid};
+use super::descriptor::Filter;
+use super::interfaces::{
+    AudioSignalProcessing, Miniport, MiniportTopology, MiniportWaveRt, PinCount, PowerNotify, Unknown,
+};
+use super::reference::Reference;
+use super::resource_manager;
+use super::served::{self, Held, Served, UNKNOWN};
+use super::{adapter, physical};
+use crate::import;
+use crate::nt::{DeviceObject, Guid, Irp, NtStatus, Pvoid};
+use crate::schedule::PASSIVE_LEVEL;
+use crate::verifier::{Rule, record};
+
+/// The kinds of port here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Topology,
+    WaveRt,
+}
+
+/// IPort, IPortTopology and IPortWaveRT: neither of the two adds a method.
+#[repr(C)]
+struct PortTable {
+    unknown: Unknown,
+    init: unsafe extern "efiapi" fn(Pvoid, *mut DeviceObject, *mut Irp, Pvoid, Pvoid, Pvoid) -> NtStatus,
+    get_device_property: unsafe extern "efiapi" fn(Pvoid, u32, u32, Pvoid, *mut u32) -> NtStatus,
+    new_registry_key:
+        unsafe extern "efiapi" fn(Pvoid, *mut Pvoid, Pvoid, u32, u32, Pvoid, u32, *mut u32) -> NtStatus,
+}
+
+static PORT: PortTable = PortTable {
+    unknown: UNKNOWN,
+    init: IPort_Init,
+    get_device_property: IPort_GetDeviceProperty,
+    new_registry_key: IPort_NewRegistryKey,
+};
+
+/// The driver's side of a filter.
+pub(super) enum MiniportReference {
+    Topology(Reference<MiniportTopology>),
+    WaveRt(Reference<MiniportWaveRt>),
+}
+
+impl MiniportReference {
+    /// Calls a method of IMiniport.
+    pub(super) fn call<R>(&self, name: &'static str, method: impl FnOnce(Pvoid, &Miniport) -> R) -> R {
+        match self {
+            Self::Topology(miniport) => miniport.call(name, |this, table| method(this, &table.miniport)),
+            Self::WaveRt(miniport) => miniport.call(name, |this, table| method(this, &table.miniport)),
+        }
+    }
+
+    /// The pointer that property handlers get as their major target.
+    pub(super) fn raw(&self) -> Pvoid {
+        match self {
+            Self::Topology(miniport) => miniport.raw(),
+            Self::WaveRt(miniport) => miniport.raw(),
+        }
+    }
+
+    fn query<U: super::interfaces::Table>(&self) -> Result<Reference<U>, NtStatus> {
+        match self {
+            Self::Topology(miniport) => miniport.query(),
+            Self::WaveRt(miniport) => miniport.query(),
+        }
+    }
+}
+
+/// A filter: an initialised port with its miniport.
+pub(crate) struct FilterObject {
+    pub(super) kind: Kind,
+    pub(super) description: Filter,
+    pub(super) pin_count: Option<Reference<PinCount>>,
+    pub(super) power_notify: Option<Reference<PowerNotify>>,
+    pub(super) signal_processing: Option<Reference<AudioSignalProcessing>>,
+    /// Instances of each pin that are open.
+    pub(super) open_pins: RefCell<Vec<u32>>,
+    // Last, so that the miniport's own interface is released last.
+    pub(super) miniport: MiniportReference,
+}
+
+/// The content of a port object.
+pub(crate) struct Port {
+    kind: Kind,
+    served: RefCell<Weak<Served>>,
+    initialising: Cell<bool>,
+    filter: RefCell<Option<Rc<FilterObject>>>,
+}
+
+impl Port {
+    /// Makes a port with one reference, the driver's.
+    pub(super) fn create(kind: Kind) -> Rc<Served> {
+        let port = Rc::new(Self {
+            kind,
+            served: RefCell::default(),
+            initialising: Cell::new(false),
+            filter: RefCell::default(),
+        });
+        let own: &[Guid] = match kind {
+            Kind::Topology => &[guid::IID_IPORT, guid::IID_IPORT_TOPOLOGY],
+            Kind::WaveRt => &[guid::IID_IPORT, guid::IID_IPORT_WAVERT],
+        };
+        let resource_managers =
+            [guid::IID_IPORTCLS_STREAM_RESOURCE_MANAGER, guid::IID_IPORTCLS_STREAM_RESOURCE_MANAGER2];
+        let mut faces: Vec<(&[Guid], *const Unknown)> = vec![
+            (own, (&raw const PORT).cast()),
+            (&[guid::IID_IUNREGISTER_SUBDEVICE], physical::unregister_subdevice_table()),
+            (&[guid::IID_IUNREGISTER_PHYSICAL_CONNECTION], physical::unregister_connection_table()),
+        ];
+        if kind == Kind::WaveRt {
+            faces.push((&resource_managers, resource_manager::table()));
+        }
+        let name = match kind {
+            Kind::Topology => "IPortTopology",
+            Kind::WaveRt => "IPortWaveRT",
+        };
+        let served = Served::create(name, &faces, Rc::clone(&port) as Rc<dyn std::any::Any>);
+        *port.served.borrow_mut() = Rc::downgrade(&served);
+        served
+    }
+
+    /// The filter, if the port was initialised.
+    pub(crate) fn filter(&self) -> Option<Rc<FilterObject>> {
+        self.filter.borrow().clone()
+    }
+
+    /// A reference on the port.
+    pub(super) fn hold(&self) -> Option<Held> {
+        self.served.borrow().upgrade().map(|served| Held::new(&served))
+    }
+
+    fn init(
+        &self,
+        this: Pvoid,
+        device: *mut DeviceObject,
+        miniport: Pvoid,
+        adapter: Pvoid,
+        resources: Pvoid,
+    ) -> NtStatus {
+        if self.filter.borrow().is_some() || self.initialising.replace(true) {
+            record(Rule::Com, "IPort::Init was called twice on one port");
+            return NtStatus::INVALID_DEVICE_STATE;
+        }
+        let made = self.make_filter(this, device, miniport, adapter, resources);
+        self.initialising.set(false);
+        match made {
+            Ok(filter) => {
+                *self.filter.borrow_mut() = Some(Rc::new(filter));
+                NtStatus::SUCCESS
+            }
+            Err(status) => status,
+        }
+    }
+
+    fn make_filter(
+        &self,
+        this: Pvoid,
+        device: *mut DeviceObject,
+        miniport: Pvoid,
+        adapter: Pvoid,
+        resources: Pvoid,
+    ) -> Result<FilterObject, NtStatus> {
+        if adapter::find(device).is_none() {
+            record(Rule::Argument, "IPort::Init: the device object is not one of PcAddAdapterDevice");
+            return Err(NtStatus::INVALID_PARAMETER);
+        }
+        if resources.is_null() {
+            record(Rule::Argument, "IPort::Init: the resource list is required");
+            return Err(NtStatus::INVALID_PARAMETER);
+        }
+        let miniport = match self.kind {
+            Kind::Topology => {
+                MiniportReference::Topology(Reference::take(miniport, "the topology miniport")?)
+            }
+            Kind::WaveRt => MiniportReference::WaveRt(Reference::take(miniport, "the wave miniport")?),
+        };
+        initialise(&miniport, this, adapter, resources)?;
+        let mut source = ptr::null();
+        // SAFETY: the output lives as long as the call.
+        let status = miniport.call("IMiniport::GetDescription", |this, table| unsafe {
+            (table.get_description)(this, &raw mut source)
+        });
+        status.ok()?;
+        let name = match self.kind {
+            Kind::Topology => "the topology filter",
+            Kind::WaveRt => "the wave filter",
+        };
+        let description = Filter::read(name, source).ok_or(NtStatus::INVALID_PARAMETER)?;
+        if let MiniportReference::WaveRt(miniport) = &miniport {
+            check_device_description(miniport);
+        }
+        let open_pins = RefCell::new(vec![0; description.pins.len()]);
+        Ok(FilterObject {
+            kind: self.kind,
+            description,
+            pin_count: miniport.query().ok(),
+            power_notify: miniport.query().ok(),
+            signal_processing: miniport.query().ok(),
+            open_pins,
+            miniport,
+        })
+    }
+}
+
+fn initialise(
+    miniport: &MiniportReference,
+    port: Pvoid,
+    adapter: Pvoid,
+    resources: Pvoid,
+) -> Result<(), NtStatus> {
+    match miniport {
+        // SAFETY: PortCls passes on what the driver gave it, and a port that lives longer than the miniport.
+        MiniportReference::Topology(miniport) => miniport
+            .call("IMiniportTopology::Init", |this, table| unsafe {
+                (table.init)(this, adapter, resources, port)
+            }),
+        // SAFETY: as above.
+        MiniportReference::WaveRt(miniport) => miniport.call("IMiniportWaveRT::Init", |this, table| unsafe {
+            (table.init)(this, adapter, resources, port)
+        }),
+    }
+    .ok()
+}
+
+/// GetDeviceDescription of a WaveRT miniport: PortCls makes a DMA adapter of it.
+fn check_device_description(miniport: &Reference<MiniportWaveRt>) {
+    // SAFETY: integers only; the garbage shows what the driver does not fill.
+    let mut description: DeviceDescription =
+        unsafe { std::mem::transmute([0xA5u8; size_of::<DeviceDescription>()]) };
+    // SAFETY: the structure lives as long as the call.
+    let status = miniport.call("IMiniportWaveRT::GetDeviceDescription", |this, table| unsafe {
+        (table.get_device_description)(this, &raw mut description)
+    });
+    if !status.is_success() {
+        record(Rule::Argument, format!("IMiniportWaveRT::GetDeviceDescription failed with {status}"));
+        return;
+    }
+    if description.version > 3 || description.reserved1 != 0 || description.maximum_length == 0 {
+        record(
+            Rule::Argument,
+            format!("IMiniportWaveRT::GetDeviceDescription gives nonsense: {description:?}"),
+        );
+    }
+}
+
+import! {
+    /// IPort::Init.
+    fn IPort_Init(this: Pvoid, device: *mut DeviceObject, irp: *mut Irp, miniport: Pvoid, adapter: Pvoid, resources: Pvoid)
+        -> NtStatus, irql <= PASSIVE_LEVEL; {
+        let _ = irp;
+        match served::content::<Port>(this, "IPort::Init") {
+            Some(port) => port.init(this, device, miniport, adapter, resources),
+            None => NtStatus::INVALID_PARAMETER,
+        }
+    }
+
+    /// IPort::GetDeviceProperty.
+    fn IPort_GetDeviceProperty(this: Pvoid, property: u32, length: u32, buffer: Pvoid, result: *mut u32) -> NtStatus,
+        irql <= PASSIVE_LEVEL; {
+        match served::content::<Port>(this, "IPort::GetDeviceProperty").and_then(|port| port.filter()) {
+            Some(_) => adapter::device_property(property, length, buffer, result),
+            None => NtStatus::INVALID_DEVICE_STATE,
+        }
+    }
+
+    /// IPort::NewRegistryKey: not simulated.
+    fn IPort_NewRegistryKey(this: Pvoid, key: *mut Pvoid, outer: Pvoid, kind: u32, access: u32, attributes: Pvoid,
+        options: u32, disposition: *mut u32) -> NtStatus, irql <= PASSIVE_LEVEL; {
+        let _ = (this, outer, kind, access, attributes, options, disposition);
+        // SAFETY: the driver's variable, which the call fills.
+        unsafe { key.write(ptr::null_mut()) };
+        NtStatus::NOT_SUPPORTED
+    }
+}

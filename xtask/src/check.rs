@@ -1,0 +1,79 @@
+//! `cargo xtask check`: everything that can be said about the sources without running them.
+
+mod manifests;
+mod tidy;
+
+use anyhow::{Result, bail};
+
+use crate::driver::{self, CROSS, with_libclang};
+use crate::prerequisites::Need;
+use crate::process::{self, cargo};
+
+/// What the checks need besides Rust: the driver has to compile.
+pub const NEEDS: &[Need] = driver::NEEDS;
+
+/// The root workspace.
+const ROOT: &str = ".";
+
+/// A check: what it is called, and what does it.
+type Step = (&'static str, fn() -> Result<()>);
+
+/// In this order, the quick ones first.
+const STEPS: &[Step] = &[
+    ("house rules", tidy::check),
+    ("manifests", manifests::check),
+    ("formatting", formatting),
+    ("lints", lints),
+    ("lints of the driver", driver_lints),
+    ("documentation", documentation),
+    ("documentation of the driver", driver_documentation),
+];
+
+/// Runs every check, and says at the end which ones failed.
+///
+/// # Errors
+/// A check failed.
+pub fn run() -> Result<()> {
+    let mut failed = Vec::new();
+    for (name, step) in STEPS {
+        println!("{name} ...");
+        if let Err(error) = step() {
+            println!("{name}: {error:#}");
+            failed.push(*name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    println!("all is well");
+    Ok(())
+}
+
+fn formatting() -> Result<()> {
+    run_cargo(ROOT, &["fmt", "--all", "--check"])?;
+    run_cargo(CROSS, &["fmt", "--all", "--check"])
+}
+
+fn lints() -> Result<()> {
+    run_cargo(ROOT, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// The driver, and what builds it.
+fn driver_lints() -> Result<()> {
+    run_cargo(CROSS, &["clippy", "--workspace", "--", "-D", "warnings"])
+}
+
+/// Of everything but the driver, which is empty on this host.
+fn documentation() -> Result<()> {
+    let arguments = ["doc", "--workspace", "--exclude", "scream", "--no-deps", "--document-private-items"];
+    process::run(cargo(ROOT, &arguments).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn driver_documentation() -> Result<()> {
+    let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+    process::run(with_libclang(&mut cargo(CROSS, &arguments)).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn run_cargo(directory: &str, arguments: &[&str]) -> Result<()> {
+    process::run(with_libclang(&mut cargo(directory, arguments)))
+}

@@ -1,0 +1,213 @@
+//! What commands need besides Rust, and how to get it.
+//!
+//! A command lists [`Need`]s. [`ensure`] installs those that are missing, and says what and why. To add a
+//! package: one constant here, and its name in the list of each command that needs it.
+
+use std::path::Path;
+use std::process::Command;
+use std::{env, fs, io};
+
+use anyhow::{Result, bail};
+
+use crate::process::{output, root, run};
+
+/// Something that has to be there before a command can run.
+#[derive(Clone, Copy)]
+pub enum Need {
+    /// A package of the distribution.
+    Package {
+        /// Its name in Debian and Ubuntu.
+        name: &'static str,
+        /// What it is for.
+        why: &'static str,
+        /// True if what it provides is there, wherever it came from.
+        present: fn() -> bool,
+    },
+    /// The standard library of a target.
+    RustTarget {
+        /// The target.
+        triple: &'static str,
+        /// What it is for.
+        why: &'static str,
+    },
+}
+
+/// Where Debian puts the libclang of [`LIBCLANG`].
+pub const LIBCLANG_DIRECTORY: &str = "/usr/lib/llvm-19/lib";
+
+/// The C compiler as a library.
+pub const LIBCLANG: Need = Need::Package {
+    name: "libclang1-19",
+    why: "bindgen reads the NT headers with it",
+    present: || another_libclang() || Path::new(LIBCLANG_DIRECTORY).join("libclang-19.so.1").exists(),
+};
+
+/// The C compiler's own headers.
+pub const CLANG_HEADERS: Need = Need::Package {
+    name: "libclang-common-19-dev",
+    why: "clang's own headers, which the NT headers include",
+    present: || {
+        another_libclang() || Path::new(LIBCLANG_DIRECTORY).join("clang/19/include/stddef.h").exists()
+    },
+};
+
+/// Declarations of the Windows kernel.
+pub const NT_HEADERS: Need = Need::Package {
+    name: "mingw-w64-common",
+    why: "the NT headers, from which the declarations of kernel functions are generated",
+    present: || {
+        let directories = ["/usr/share/mingw-w64", "/usr/x86_64-w64-mingw32", FEDORA_MINGW];
+        env::var_os("WDKContentRoot").is_some()
+            || directories.iter().any(|directory| Path::new(directory).join("include/ddk/ntifs.h").exists())
+    },
+};
+
+/// Where Fedora puts the headers of mingw-w64.
+const FEDORA_MINGW: &str = "/usr/x86_64-w64-mingw32/sys-root/mingw";
+
+/// `core` and `alloc` for the driver.
+pub const WINDOWS_TARGET: Need =
+    Need::RustTarget { triple: "x86_64-pc-windows-msvc", why: "the driver is compiled for it" };
+
+/// What to do about something that is missing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Install it.
+    Install,
+    /// Name it, and fail.
+    Report,
+}
+
+/// Makes sure that all of `needs` is there.
+///
+/// # Errors
+/// Something is missing and may not or cannot be installed. The message names it.
+pub fn ensure(needs: &[Need], policy: Policy) -> Result<()> {
+    let missing: Vec<_> = needs.iter().filter(|need| !need.is_present()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if policy == Policy::Report {
+        let list: Vec<_> = missing.iter().map(|need| need.described()).collect();
+        bail!("missing: {}", list.join(", "));
+    }
+    for need in &missing {
+        eprintln!("installing {}", need.described());
+    }
+    let packages: Vec<_> = missing.iter().filter_map(|need| need.package()).collect();
+    if !packages.is_empty() {
+        install_packages(&packages)?;
+    }
+    let targets: Vec<_> = missing.iter().filter_map(|need| need.target()).collect();
+    if !targets.is_empty() {
+        install_targets(&targets)?;
+    }
+    match missing.iter().find(|need| !need.is_present()) {
+        None => Ok(()),
+        Some(need) => bail!("still missing after it was installed: {}", need.described()),
+    }
+}
+
+impl Need {
+    fn is_present(&self) -> bool {
+        match self {
+            Self::Package { present, .. } => present(),
+            Self::RustTarget { triple, .. } => has_target(triple),
+        }
+    }
+
+    fn described(&self) -> String {
+        match self {
+            Self::Package { name, why, .. } => format!("{name} ({why})"),
+            Self::RustTarget { triple, why } => format!("Rust target {triple} ({why})"),
+        }
+    }
+
+    fn package(&self) -> Option<&'static str> {
+        match self {
+            Self::Package { name, .. } => Some(name),
+            Self::RustTarget { .. } => None,
+        }
+    }
+
+    fn target(&self) -> Option<&'static str> {
+        match self {
+            Self::Package { .. } => None,
+            Self::RustTarget { triple, .. } => Some(triple),
+        }
+    }
+}
+
+/// True if the user has chosen a libclang, which then comes with its own headers.
+fn another_libclang() -> bool {
+    env::var_os("LIBCLANG_PATH").is_some()
+}
+
+/// True if `directory` has a file whose name begins like this.
+fn has_file_like(directory: &Path, beginning: &str) -> bool {
+    let Ok(entries) = fs::read_dir(directory) else { return false };
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(beginning))
+}
+
+/// True if the pinned toolchain can compile for `triple`.
+fn has_target(triple: &str) -> bool {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(root()));
+    sysroot.is_ok_and(|sysroot| {
+        let library = Path::new(sysroot.trim()).join("lib/rustlib").join(triple).join("lib");
+        has_file_like(&library, "libcore")
+    })
+}
+
+/// Installs packages with apt. Its lists are fetched only if it cannot do without: that takes longer than the
+/// rest.
+fn install_packages(packages: &[&str]) -> Result<()> {
+    let list = packages.join(" ");
+    if !has_program("apt-get") {
+        bail!("no apt-get here: install what Debian calls {list}");
+    }
+    let Some(administrator) = administrator() else {
+        bail!("neither root nor sudo: let an administrator run `apt-get install {list}`");
+    };
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new(administrator[0]);
+        command.args(&administrator[1..]).args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]);
+        command.args(arguments).stdout(io::stderr()).stdin(std::process::Stdio::null());
+        run(&mut command)
+    };
+    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    if apt(&install).is_ok() {
+        return Ok(());
+    }
+    eprintln!("fetching the lists of packages, and trying again");
+    apt(&["update"])?;
+    apt(&install)
+}
+
+/// What to put before a command to run it as root; it ends with `env`, so that variables can follow.
+fn administrator() -> Option<&'static [&'static str]> {
+    let user = output(Command::new("id").arg("-u"));
+    if user.is_ok_and(|user| user.trim() == "0") {
+        Some(&["env"])
+    } else if has_program("sudo") {
+        Some(&["sudo", "env"])
+    } else {
+        None
+    }
+}
+
+fn install_targets(targets: &[&str]) -> Result<()> {
+    if !has_program("rustup") {
+        bail!(
+            "no rustup here: install it (Debian: rustup, or https://rustup.rs), or the Rust target {}",
+            targets.join(", ")
+        );
+    }
+    // In the repository, so that the pinned toolchain gets them.
+    run(Command::new("rustup").args(["target", "add"]).args(targets).current_dir(root()).stdout(io::stderr()))
+}
+
+/// True if a program of this name is in the search path.
+fn has_program(name: &str) -> bool {
+    let Some(path) = env::var_os("PATH") else { return false };
+    env::split_paths(&path).any(|directory| directory.join(name).is_file())
+}
