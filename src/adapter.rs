@@ -4,7 +4,7 @@
 //! [`add_device`] makes the device object; its extension holds a pointer to the [`Adapter`], null while the device is
 //! not started. [`start_device`] makes the adapter: two filters, registered and connected. [`dispatch_pnp`] takes it
 //! apart again for STOP, SURPRISE_REMOVAL and REMOVE, whichever comes first, before PortCls sees the request.
-#![allow(unsafe_code, reason = "PortCls's functions take raw pointers")]
+#![expect(unsafe_code, reason = "PortCls's functions take raw pointers")]
 
 use alloc::boxed::Box;
 use core::ptr::null_mut;
@@ -22,11 +22,12 @@ use crate::abi::portcls::{
     PUNKNOWN, PcAddAdapterDevice, PcDispatchIrp, PcRegisterAdapterPowerManagement,
     PcRegisterPhysicalConnection, PcRegisterSubdevice, PcUnregisterAdapterPowerManagement,
 };
-use crate::com::adapter_power::{AdapterPower, AdapterPowerTable};
+use crate::com::adapter_power::AdapterPowerTable;
 use crate::com::miniport::Miniport;
 use crate::com::port::new_port;
 use crate::com::{Class, ComObject, ComPtr, ObjectRef, Table};
 use crate::kernel::irp::minor_function;
+use crate::kernel::registry::utf16;
 use crate::kernel::status::{check, ntstatus};
 use crate::kernel::{Result, Status, log, try_box};
 use crate::topology::{self, TopologyMiniport};
@@ -37,18 +38,8 @@ use crate::{Driver, driver};
 /// Filters that can be registered: wave and topology.
 const MAX_FILTERS: u32 = 2;
 /// Reference strings of the filters' interfaces: those of the INF's AddInterface lines.
-const WAVE_NAME: &[u16] = &[b'W' as u16, b'a' as u16, b'v' as u16, b'e' as u16, 0];
-const TOPOLOGY_NAME: &[u16] = &[
-    b'T' as u16,
-    b'o' as u16,
-    b'p' as u16,
-    b'o' as u16,
-    b'l' as u16,
-    b'o' as u16,
-    b'g' as u16,
-    b'y' as u16,
-    0,
-];
+const WAVE_NAME: &[u16] = &utf16(b"Wave\0");
+const TOPOLOGY_NAME: &[u16] = &utf16(b"Topology\0");
 
 /// What the device extension holds after PortCls's part. Zero bytes are its initial value.
 struct Extension {
@@ -59,7 +50,7 @@ struct Extension {
 ///
 /// The fields are dropped in this order.
 struct Adapter {
-    _connection: Option<Connection>,
+    _connection: Connection,
     _wave: Subdevice,
     _topology: Subdevice,
     _power: PowerRegistration,
@@ -150,7 +141,7 @@ impl Start {
             self.subdevice(&CLSID_PortTopology, TOPOLOGY_NAME, &TopologyMiniport::try_new()?, &power)?;
         let wave = self.subdevice(&CLSID_PortWaveRT, WAVE_NAME, &WaveMiniport::try_new(driver)?, &power)?;
         let connection = Connection::new(self.device, &wave, &topology)?;
-        Ok(Adapter { _connection: Some(connection), _wave: wave, _topology: topology, _power: registration })
+        Ok(Adapter { _connection: connection, _wave: wave, _topology: topology, _power: registration })
     }
 
     /// Makes a port for a miniport and registers the two as a filter.
@@ -267,8 +258,6 @@ unsafe impl Class for AdapterPowerObject {
     const TABLES: Self::Tables = [Table::new(&POWER_TABLE)];
     const INTERFACES: &'static [(GUID, usize)] = &[(IID_IAdapterPowerManagement, 0)];
 }
-
-impl AdapterPower for AdapterPowerObject {}
 
 /// Teardown goes on whatever happens; what happened is logged.
 fn report(message: &core::ffi::CStr, status: NTSTATUS) {

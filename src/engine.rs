@@ -11,6 +11,10 @@
 //! # Locks
 //! `state` (a mutex: everything that the thread and the state changes do) before `playhead` (a spin lock: the position
 //! may be asked for at DISPATCH_LEVEL).
+//!
+//! # What has been played
+//! A client may write over everything that the position has passed. So a position is told only when everything before
+//! it has been copied out of the buffer: asking for it at PASSIVE_LEVEL copies what has been played by now.
 
 use core::net::Ipv4Addr;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -23,9 +27,8 @@ use protocol::{
 use crate::com::port::MappedPages;
 use crate::kernel::event::{ForeignEvent, Woken, wait_for_any};
 use crate::kernel::thread::{Body, Thread};
-use crate::kernel::{Event, FastMutex, Result, Shared, SpinLock, Status, Timer, clock, log};
+use crate::kernel::{Event, FastMutex, Result, Shared, SpinLock, Status, Timer, clock, irql, log};
 use crate::transport::Transport;
-use crate::transport::wsk::socket::Change;
 use crate::transport::wsk::{Client, Sender, Socket};
 
 /// Notification events that can be registered at once; the audio engine uses one.
@@ -49,10 +52,12 @@ struct Core {
     state: FastMutex<State>,
 }
 
-/// The position, and what it is counted in.
+/// The position, and what may be told of it.
 struct Playhead {
     position: StreamPosition,
     buffer: Option<CyclicBuffer>,
+    /// Frames since the stream started that are out of the buffer: all before this one, at most the position.
+    copied: u64,
 }
 
 /// Everything else about the stream.
@@ -73,19 +78,7 @@ struct State {
 struct Buffer {
     pages: MappedPages,
     cyclic: CyclicBuffer,
-    packets: Option<PacketsPerBuffer>,
     schedule: Schedule,
-}
-
-/// Where a stream is, at a moment.
-#[derive(Clone, Copy)]
-pub struct Snapshot {
-    /// Frames played since the stream started.
-    pub frames: u64,
-    /// The counter at that moment, in ticks.
-    pub ticks: u64,
-    /// Whether the position moves.
-    pub running: bool,
 }
 
 impl Engine {
@@ -114,7 +107,7 @@ impl Engine {
             frequency,
             changed: Event::try_new()?,
             ending: AtomicBool::new(false),
-            playhead: SpinLock::new(Playhead { position, buffer: None }),
+            playhead: SpinLock::new(Playhead { position, buffer: None, copied: 0 }),
             state: FastMutex::try_new(state)?,
         })?;
         let body = DmaTimer {
@@ -136,10 +129,11 @@ impl Engine {
         let consumed = state.consumed;
         let buffer = state.buffer.as_mut().ok_or(Status::INVALID_DEVICE_STATE)?;
         let mut playhead = core.playhead.lock();
-        if !playhead.position.is_running() {
-            buffer.schedule.restart(consumed);
-            playhead.position.run(clock::now());
+        if playhead.position.is_running() {
+            return Ok(());
         }
+        buffer.schedule.restart(consumed);
+        playhead.position.run(clock::now());
         drop(playhead);
         state.deadline = None;
         drop(state);
@@ -161,31 +155,31 @@ impl Engine {
         let core = &*self.core;
         let mut state = core.state.lock();
         core.pause(&mut state);
-        core.playhead.lock().position.stop();
+        let mut playhead = core.playhead.lock();
+        playhead.position.stop();
+        playhead.copied = 0;
+        drop(playhead);
         state.consumed = 0;
         drop(state);
         core.changed.set();
     }
 
-    /// Where the stream is. IRQL <= DISPATCH_LEVEL.
-    pub fn snapshot(&self) -> Snapshot {
-        let mut playhead = self.core.playhead.lock();
-        // The counter is read under the lock, so that positions are handed out in its order.
-        let snapshot = playhead.position.snapshot(clock::now());
-        let running = playhead.position.is_running();
-        Snapshot { frames: snapshot.frames, ticks: snapshot.ticks, running }
-    }
-
-    /// The byte of the cyclic buffer that is played now; 0 without a buffer. IRQL <= DISPATCH_LEVEL.
+    /// The byte of the cyclic buffer before which everything has been copied; 0 without a buffer.
+    ///
+    /// At PASSIVE_LEVEL and APC_LEVEL that is the byte that is played now; at DISPATCH_LEVEL, where nothing can be
+    /// copied, it is the byte up to which the thread has come.
     pub fn play_offset(&self) -> u64 {
-        let mut playhead = self.core.playhead.lock();
-        let frames = playhead.position.frames_at(clock::now());
-        playhead.buffer.map_or(0, |buffer| buffer.offset_of(frames) as u64)
+        if irql::may_wait() {
+            let mut state = self.core.state.lock();
+            self.core.catch_up(&mut state);
+        }
+        let playhead = self.core.playhead.lock();
+        playhead.buffer.map_or(0, |buffer| buffer.offset_of(playhead.copied) as u64)
     }
 
-    /// Whether there is a cyclic buffer. PASSIVE_LEVEL.
-    pub fn has_buffer(&self) -> bool {
-        self.core.state.lock().buffer.is_some()
+    /// Whether a cyclic buffer can be attached: there is none. PASSIVE_LEVEL.
+    pub fn takes_buffer(&self) -> bool {
+        self.core.state.lock().buffer.is_none()
     }
 
     /// The cyclic buffer from now on. PASSIVE_LEVEL.
@@ -208,7 +202,9 @@ impl Engine {
             drop(pages);
             return Err(if taken { Status::INVALID_DEVICE_STATE } else { Status::INVALID_PARAMETER });
         };
-        state.buffer = Some(Buffer { pages, cyclic, packets, schedule });
+        state.buffer = Some(Buffer { pages, cyclic, schedule });
+        // Events that were registered for an earlier buffer and never taken off may have gone with it.
+        state.events = [None; MAX_EVENTS];
         self.core.playhead.lock().buffer = Some(cyclic);
         Ok(())
     }
@@ -222,14 +218,6 @@ impl Engine {
         drop(state);
         // The pages are freed at PASSIVE_LEVEL, so not under the lock.
         drop(buffer);
-    }
-
-    /// The packets that a buffer with notifications consists of: how many, and of how many frames. PASSIVE_LEVEL.
-    pub fn packets(&self) -> Option<(PacketsPerBuffer, core::num::NonZeroU64)> {
-        let state = self.core.state.lock();
-        let buffer = state.buffer.as_ref()?;
-        let packets = buffer.packets?;
-        Some((packets, packets.frames_per_packet(buffer.cyclic)?))
     }
 
     /// Adds a notification event. PASSIVE_LEVEL.
@@ -276,6 +264,21 @@ impl Drop for Engine {
 }
 
 impl Core {
+    /// Copies and sends what has been played by now. Returns the position and the counter at that moment.
+    fn catch_up(&self, state: &mut State) -> (StreamPosition, u64) {
+        let mut playhead = self.playhead.lock();
+        let now = clock::now();
+        let frames = playhead.position.frames_at(now);
+        let position = playhead.position;
+        drop(playhead);
+        if position.is_running() {
+            state.consume(frames);
+            self.playhead.lock().copied = state.consumed;
+            state.sender.send();
+        }
+        (position, now)
+    }
+
     /// Freezes the position and sends what was played before.
     fn pause(&self, state: &mut State) {
         let mut playhead = self.playhead.lock();
@@ -284,6 +287,7 @@ impl Core {
         drop(playhead);
         if was_running {
             state.consume(frames);
+            self.playhead.lock().copied = state.consumed;
             state.sender.flush();
             state.sender.send();
         }
@@ -295,17 +299,14 @@ impl Core {
     /// Returns the time to it in units of 100 ns; `None` when nothing runs.
     fn service(&self) -> Option<u64> {
         let mut state = self.state.lock();
-        let mut playhead = self.playhead.lock();
-        let now = clock::now();
-        let frames = playhead.position.frames_at(now);
-        let position = playhead.position;
-        drop(playhead);
-        if position.is_running() {
-            state.consume(frames);
-            state.sender.send();
-        }
+        let (position, now) = self.catch_up(&mut state);
         let deadline = state.next_deadline(&position, now)?;
         Some(self.frequency.hundred_ns(deadline.saturating_sub(now)))
+    }
+
+    /// Whether the socket has to be opened anew.
+    fn socket_is_broken(&self) -> bool {
+        self.state.lock().sender.socket_is_broken()
     }
 }
 
@@ -360,14 +361,16 @@ struct DmaTimer {
 
 impl Body for DmaTimer {
     fn run(mut self) {
+        let mut running = false;
         while !self.core.ending.load(Ordering::Acquire) {
-            self.socket.advance(clock::now());
-            match self.core.service() {
+            let delay = self.core.service();
+            match delay {
                 Some(delay) => self.timer.set(delay),
                 None => self.timer.cancel(),
             }
-            let woken = wait_for_any(&self.core.changed, &self.timer, self.socket.step_event());
-            if woken == Woken::Second {
+            self.look_after_socket(delay.is_some() && !running);
+            running = delay.is_some();
+            if wait_for_any(&self.core.changed, &self.timer, self.socket.step_event()) == Woken::Second {
                 self.socket_step_done();
             }
         }
@@ -377,8 +380,17 @@ impl Body for DmaTimer {
 }
 
 impl DmaTimer {
+    /// Opens the socket if it is closed and it is time to try, or playing has just begun; closes it if it is broken.
+    fn look_after_socket(&mut self, playing_begins: bool) {
+        if self.core.socket_is_broken() {
+            self.core.state.lock().sender.use_socket(None);
+            self.socket.reopen();
+        }
+        self.socket.advance(clock::now(), playing_begins);
+    }
+
     fn socket_step_done(&mut self) {
-        if let Change::Ready(socket) = self.socket.step_done(clock::now()) {
+        if let Some(socket) = self.socket.step_done(clock::now()) {
             self.core.state.lock().sender.use_socket(Some(socket));
         }
     }

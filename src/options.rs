@@ -5,8 +5,9 @@
 use core::ffi::CStr;
 use core::net::Ipv4Addr;
 
+use crate::kernel::Status;
 use crate::kernel::log;
-use crate::kernel::registry::{Key, Text, ValueError};
+use crate::kernel::registry::{Key, Text, ValueError, utf16};
 
 /// Where packets go unless the options say otherwise.
 const DEFAULT_ADDRESS: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 77);
@@ -27,21 +28,28 @@ impl Options {
     pub fn read(service_key: &[u16]) -> Self {
         let mut options = Self { address: DEFAULT_ADDRESS, port: DEFAULT_PORT };
         let key = Key::open(service_key).and_then(|key| key.open_subkey(&utf16::<7>(b"Options")));
-        // No key: the user never set an option.
-        let Ok(key) = key else { return options };
-        if let Some(text) = usable(c"UnicastIPv4 is no text (REG_SZ)", key.text(&utf16::<11>(b"UnicastIPv4")))
+        let key = match key {
+            Ok(key) => key,
+            // The user never set an option.
+            Err(Status::OBJECT_NAME_NOT_FOUND) => return options,
+            Err(status) => {
+                log::status(c"the options cannot be read; the defaults hold", status.code());
+                return options;
+            }
+        };
+        if let Some(text) = usable(c"UnicastIPv4", c"no text (REG_SZ)", key.text(&utf16::<11>(b"UnicastIPv4")))
         {
             match destination(&text) {
                 Some(address) => options.address = address,
-                None => log::message(c"option UnicastIPv4 ignored: not an IPv4 address such as 192.168.1.20"),
+                None => log::option(c"UnicastIPv4", c"no IPv4 address such as 192.168.1.20"),
             }
         }
         if let Some(port) =
-            usable(c"UnicastPort is no number (REG_DWORD)", key.dword(&utf16::<11>(b"UnicastPort")))
+            usable(c"UnicastPort", c"no number (REG_DWORD)", key.dword(&utf16::<11>(b"UnicastPort")))
         {
             match u16::try_from(port) {
                 Ok(port @ 1..) => options.port = port,
-                _ => log::number(c"option UnicastPort ignored: not from 1 to 65535", port),
+                _ => log::option(c"UnicastPort", c"not from 1 to 65535"),
             }
         }
         options
@@ -49,14 +57,15 @@ impl Options {
 }
 
 /// The value, if it is there and of the right type; says what is wrong otherwise.
-fn usable<T>(wrong_type: &CStr, value: Result<T, ValueError>) -> Option<T> {
-    match value {
+fn usable<T>(name: &CStr, wrong_type: &CStr, value: Result<T, ValueError>) -> Option<T> {
+    let reason = match value {
         Ok(value) => return Some(value),
-        Err(ValueError::Missing) => {}
-        Err(ValueError::WrongType) => log::text(c"option ignored", wrong_type),
-        Err(ValueError::TooLong) => log::message(c"option ignored: the value is too long"),
-        Err(ValueError::Unreadable) => log::message(c"option ignored: the registry cannot be read"),
-    }
+        Err(ValueError::Missing) => return None,
+        Err(ValueError::WrongType) => wrong_type,
+        Err(ValueError::TooLong) => c"too long",
+        Err(ValueError::Unreadable) => c"cannot be read",
+    };
+    log::option(name, reason);
     None
 }
 
@@ -70,15 +79,4 @@ fn destination(text: &Text) -> Option<Ipv4Addr> {
     }
     let address: Ipv4Addr = core::str::from_utf8(ascii).ok()?.parse().ok()?;
     (!address.is_unspecified() && !address.is_broadcast()).then_some(address)
-}
-
-/// ASCII as UTF-16; `N` is its length.
-const fn utf16<const N: usize>(ascii: &[u8; N]) -> [u16; N] {
-    let mut units = [0; N];
-    let mut index = 0;
-    while index < N {
-        units[index] = ascii[index] as u16;
-        index += 1;
-    }
-    units
 }

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{SERVICE, assert_same_audio, audio_of, driver_file, noise, prompt_network, sent, source, with_device};
+use common::{
+    SERVICE, assert_same_audio, audio_of, driver_file, noise, prompt_network, sent, source, with_device,
+};
 use testbed::client::{Buffer, Format};
 use testbed::device::PowerState;
 use testbed::nt::NtStatus;
@@ -21,7 +23,8 @@ fn format() -> Format {
 #[test]
 fn the_driver_loads_and_unloads_without_a_device() {
     let image = driver_file();
-    Machine::run(Config::default(), move || Driver::load(&image, SERVICE).expect("it loads").unload()).expect_clean();
+    Machine::run(Config::default(), move || Driver::load(&image, SERVICE).expect("it loads").unload())
+        .expect_clean();
 }
 
 #[test]
@@ -58,7 +61,7 @@ fn one_second_is_played_bit_exactly() {
 #[test]
 fn a_hundred_lives_leave_nothing_behind() {
     let image = driver_file();
-    let outcome = Machine::run(Config::default(), move || {
+    let outcome = Machine::run(prompt_network(), move || {
         for life in 0..100 {
             let driver = Driver::load(&image, SERVICE).expect("it loads");
             let device = Device::add(&driver).expect("the device is added");
@@ -174,4 +177,28 @@ fn removal_closes_nothing_that_a_client_has_not_closed() {
         stream.close();
     });
     outcome.expect_clean();
+}
+
+#[test]
+fn no_order_of_threads_breaks_a_rule_when_a_running_device_goes() {
+    for seed in 0..100 {
+        let config = Config { seed: Some(seed), ..Config::default() };
+        let outcome = with_device(config, move |device| {
+            let mut stream = device.open(&format(), CD).expect("a stream");
+            let mut player = stream.player(source(noise(seed, 96_000)));
+            player.start().expect("it starts");
+            player.run_for(seed * 777_777).expect("it plays");
+            player.pause().expect("it pauses");
+            player.resume().expect("it goes on");
+            player.run_for(3_333_333).expect("it plays");
+            device.surprise_remove().expect("the hardware is gone");
+            stream.close();
+        });
+        assert_eq!(
+            outcome.violations.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [""; 0],
+            "seed {seed}"
+        );
+        outcome.expect_clean();
+    }
 }

@@ -8,14 +8,11 @@ use wdk_sys::{DEVICE_CAPABILITIES, NTSTATUS, POWER_STATE, STATUS_SUCCESS};
 use super::{Class, Unknown};
 use crate::abi::portcls::IAdapterPowerManagementVtbl;
 
-/// The methods. Every power state is accepted and the capabilities stay as they are: a device without hardware loses
-/// nothing, and PortCls pauses the streams before it leaves D0 and resumes them after it is back.
-pub trait AdapterPower: Class {}
-
-/// The table for slot `SLOT` of a class.
+/// The table for slot `SLOT` of a class. Every power state is accepted and the capabilities stay as they are: a device
+/// without hardware loses nothing, and PortCls pauses the streams before it leaves D0 and resumes them after it is back.
 pub struct AdapterPowerTable<C, const SLOT: usize>(PhantomData<C>);
 
-impl<C: AdapterPower, const SLOT: usize> AdapterPowerTable<C, SLOT> {
+impl<C: Class, const SLOT: usize> AdapterPowerTable<C, SLOT> {
     /// The table.
     pub const TABLE: IAdapterPowerManagementVtbl = IAdapterPowerManagementVtbl {
         base: Unknown::<C, SLOT>::TABLE,

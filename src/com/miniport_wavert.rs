@@ -4,7 +4,7 @@ use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::ptr::null_mut;
 
-use wdk_sys::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use wdk_sys::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NO_MATCH, STATUS_SUCCESS};
 
 use super::miniport::{Miniport, MiniportTable, sized_bytes};
 use super::port::PortStream;
@@ -13,13 +13,13 @@ use crate::abi::ks::KSDATAFORMAT;
 use crate::abi::portcls::{
     DEVICE_DESCRIPTION, IMiniportWaveRTVtbl, IPortWaveRT, IPortWaveRTStream, IResourceList, PUNKNOWN,
 };
-use crate::com::Class;
+use crate::com::wavert_stream::WaveRtStream;
 use crate::kernel::Result;
 
 /// The methods.
 pub trait MiniportWaveRt: Miniport {
     /// What `new_stream` makes; its slot 0 is an `IMiniportWaveRTStreamNotification`.
-    type Stream: Class;
+    type Stream: WaveRtStream;
 
     /// Makes a stream. PASSIVE_LEVEL.
     ///
@@ -67,9 +67,8 @@ impl<C: MiniportWaveRt, const SLOT: usize> MiniportWaveRtTable<C, SLOT> {
         let port_stream = unsafe { PortStream::from_raw(port_stream) };
         // SAFETY: PortCls passes a format whose memory is as long as it says.
         let format = unsafe { sized_bytes(format) };
-        let (Some(port_stream), Some(format)) = (port_stream, format) else {
-            return STATUS_INVALID_PARAMETER;
-        };
+        let Some(port_stream) = port_stream else { return STATUS_INVALID_PARAMETER };
+        let Some(format) = format else { return STATUS_NO_MATCH };
         // SAFETY: thunks are called with their own interface.
         let miniport = unsafe { class::<C, SLOT>(this) };
         match miniport.new_stream(port_stream, pin, capture != 0, format) {

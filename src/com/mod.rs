@@ -5,7 +5,7 @@
 //!   the distance to the object is the interface's slot times the size of a pointer.
 //! * [`ComPtr`] is a reference to an object of Windows.
 //! * Each file below holds one interface: a safe trait for its methods and the table of thunks that call it.
-#![allow(unsafe_code, reason = "interface pointers are turned into objects and back here, and nowhere else")]
+#![expect(unsafe_code, reason = "interface pointers are turned into objects and back here, and nowhere else")]
 
 use alloc::boxed::Box;
 use core::ffi::c_void;
@@ -80,8 +80,11 @@ impl<C: Class> ComObject<C> {
         Ok(ObjectRef { object: NonNull::from(Box::leak(object)) })
     }
 
-    fn add_ref(&self) -> u32 {
-        self.references.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    /// # Safety
+    /// `object` is live.
+    unsafe fn add_ref(object: NonNull<Self>) -> u32 {
+        // SAFETY: by contract.
+        unsafe { object.as_ref() }.references.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
     /// # Safety
@@ -97,19 +100,20 @@ impl<C: Class> ComObject<C> {
         left
     }
 
-    /// The interface pointer of a slot.
-    fn interface(&self, slot: usize) -> *mut c_void {
-        core::ptr::from_ref(self).cast::<*const c_void>().wrapping_add(slot).cast_mut().cast()
-    }
-
-    fn query(&self, iid: &GUID) -> Option<*mut c_void> {
+    /// A new reference to the interface with this identifier. The pointer comes from that of the whole object, as the
+    /// object may be freed through it.
+    ///
+    /// # Safety
+    /// `object` is live.
+    unsafe fn query(object: NonNull<Self>, iid: &GUID) -> Option<*mut c_void> {
         let slot = if same_guid(iid, &IID_IUnknown) {
             0
         } else {
             C::INTERFACES.iter().find(|(known, _)| same_guid(iid, known))?.1
         };
-        self.add_ref();
-        Some(self.interface(slot))
+        // SAFETY: by contract.
+        unsafe { Self::add_ref(object) };
+        Some(object.as_ptr().cast::<*const c_void>().wrapping_add(slot).cast())
     }
 }
 
@@ -156,21 +160,23 @@ impl<C: Class> Drop for ObjectRef<C> {
 /// The object behind the interface pointer that a thunk of slot `SLOT` was called with.
 ///
 /// # Safety
-/// `this` is the interface of slot `SLOT` of a live `ComObject<C>`, for as long as the result is used.
-unsafe fn object<'a, C: Class, const SLOT: usize>(this: *mut c_void) -> &'a ComObject<C> {
+/// `this` is the interface of slot `SLOT` of a live `ComObject<C>`.
+unsafe fn object<C: Class, const SLOT: usize>(this: *mut c_void) -> NonNull<ComObject<C>> {
     // SAFETY: the table pointers are the object's first fields.
-    let object = unsafe { this.cast::<*const c_void>().sub(SLOT) }.cast::<ComObject<C>>();
-    // SAFETY: by contract.
-    unsafe { &*object }
+    let object = unsafe { this.cast::<*const c_void>().sub(SLOT) }.cast();
+    // SAFETY: a live object is not at address zero.
+    unsafe { NonNull::new_unchecked(object) }
 }
 
 /// The class behind the interface pointer; see [`object`].
 ///
 /// # Safety
-/// As for [`object`].
+/// As for [`object`], for as long as the result is used.
 unsafe fn class<'a, C: Class, const SLOT: usize>(this: *mut c_void) -> &'a C {
     // SAFETY: by contract.
-    &unsafe { object::<C, SLOT>(this) }.class
+    let object = unsafe { object::<C, SLOT>(this) };
+    // SAFETY: by contract.
+    &unsafe { object.as_ref() }.class
 }
 
 /// The thunks of `IUnknown` for slot `SLOT` of a class.
@@ -192,7 +198,9 @@ impl<C: Class, const SLOT: usize> Unknown<C, SLOT> {
         // SAFETY: the caller passes null or an identifier.
         let Some(iid) = (unsafe { iid.as_ref() }) else { return STATUS_INVALID_PARAMETER };
         // SAFETY: thunks are called with their own interface.
-        match unsafe { object::<C, SLOT>(this) }.query(iid) {
+        let object = unsafe { object::<C, SLOT>(this) };
+        // SAFETY: the caller has a reference to it.
+        match unsafe { ComObject::query(object, iid) } {
             Some(interface) => {
                 *out = interface;
                 STATUS_SUCCESS
@@ -203,12 +211,14 @@ impl<C: Class, const SLOT: usize> Unknown<C, SLOT> {
 
     unsafe extern "system" fn add_ref(this: *mut c_void) -> u32 {
         // SAFETY: thunks are called with their own interface.
-        unsafe { object::<C, SLOT>(this) }.add_ref()
+        let object = unsafe { object::<C, SLOT>(this) };
+        // SAFETY: the caller has a reference to it.
+        unsafe { ComObject::add_ref(object) }
     }
 
     unsafe extern "system" fn release(this: *mut c_void) -> u32 {
         // SAFETY: thunks are called with their own interface.
-        let object = NonNull::from(unsafe { object::<C, SLOT>(this) });
+        let object = unsafe { object::<C, SLOT>(this) };
         // SAFETY: the caller gives up a reference it owns.
         unsafe { ComObject::release(object) }
     }

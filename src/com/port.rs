@@ -155,14 +155,43 @@ impl MappedPages {
     pub fn copy_to(&self, offset: usize, destination: &mut [u8]) {
         let available = self.size.saturating_sub(offset);
         let length = destination.len().min(available);
-        if length == 0 {
+        let Some(destination) = destination.get_mut(..length) else { return };
+        if destination.is_empty() {
             return;
         }
         // SAFETY: `offset < size`, which lies inside the mapping.
         let source = unsafe { self.address.add(offset) };
-        // SAFETY: `offset + length <= size`; the destination is not part of the mapping. Every value of a byte is
-        // valid, so whatever another writer does, the copy is bytes.
-        unsafe { core::ptr::copy_nonoverlapping(source.as_ptr(), destination.as_mut_ptr(), length) };
+        // SAFETY: `offset + length <= size`, so all of it lies inside the mapping.
+        unsafe { copy_volatile(source.as_ptr(), destination) };
+    }
+}
+
+/// Copies from memory that somebody else may be writing: each byte is read exactly once, eight at a time where it can be.
+///
+/// # Safety
+/// As many bytes as `destination` has can be read at `source`, and are not part of it.
+unsafe fn copy_volatile(source: *const u8, destination: &mut [u8]) {
+    let head = source.align_offset(align_of::<u64>()).min(destination.len());
+    let (first, rest) = destination.split_at_mut_checked(head).unwrap_or((&mut [], &mut []));
+    // SAFETY: by contract.
+    unsafe { copy_bytes(source, first) };
+    let (words, last) = rest.as_chunks_mut::<8>();
+    let mut source = source.wrapping_add(head);
+    for word in words {
+        // SAFETY: aligned, and inside what can be read by contract.
+        *word = unsafe { source.cast::<u64>().read_volatile() }.to_ne_bytes();
+        source = source.wrapping_add(8);
+    }
+    // SAFETY: by contract.
+    unsafe { copy_bytes(source, last) };
+}
+
+/// # Safety
+/// As for [`copy_volatile`].
+unsafe fn copy_bytes(source: *const u8, destination: &mut [u8]) {
+    for (index, byte) in destination.iter_mut().enumerate() {
+        // SAFETY: inside what can be read by contract.
+        *byte = unsafe { source.wrapping_add(index).read_volatile() };
     }
 }
 

@@ -3,9 +3,7 @@
 use wdk_sys::{NTSTATUS, STATUS_INVALID_PARAMETER};
 
 use crate::abi::GUID;
-use crate::abi::ks::{
-    KSPROPERTY_DESCRIPTION, KSPROPERTY_TYPE_BASICSUPPORT, KSPROPERTY_TYPE_GET, KSPROPERTY_TYPE_SET,
-};
+use crate::abi::ks::{KSPROPERTY_DESCRIPTION, KSPROPERTY_TYPE_BASICSUPPORT, KSPROPERTY_TYPE_GET};
 use crate::abi::portcls::{PCPROPERTY_ITEM, PCPROPERTY_REQUEST};
 use crate::kernel::status::ntstatus;
 use crate::kernel::{Result, Status};
@@ -100,6 +98,9 @@ fn dispatch<P: Property>(verb: u32, instance: &[u8], value: &mut [u8]) -> (Resul
         let mut answer = Answer { value, size: 0 };
         return (basic_support(P::ACCESS | KSPROPERTY_TYPE_BASICSUPPORT, &mut answer), answer.size);
     }
+    if verb & P::ACCESS == 0 {
+        return (Err(Status::INVALID_DEVICE_REQUEST), length);
+    }
     // What follows KSPROPERTY in a KSP_PIN: the pin, and a reserved field.
     let pin = match instance.first_chunk::<8>() {
         Some([a, b, c, d, ..]) => u32::from_le_bytes([*a, *b, *c, *d]),
@@ -108,10 +109,8 @@ fn dispatch<P: Property>(verb: u32, instance: &[u8], value: &mut [u8]) -> (Resul
     if verb & P::ACCESS & KSPROPERTY_TYPE_GET != 0 {
         let mut answer = Answer { value, size: 0 };
         (P::get(pin, &mut answer), answer.size)
-    } else if verb & P::ACCESS & KSPROPERTY_TYPE_SET != 0 {
-        (P::set(pin, value), length)
     } else {
-        (Err(Status::INVALID_DEVICE_REQUEST), length)
+        (P::set(pin, value), length)
     }
 }
 

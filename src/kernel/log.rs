@@ -23,8 +23,8 @@ pub fn number(message: &CStr, number: u32) {
     unsafe { DbgPrint(c"Scream: %s: %u\n".as_ptr(), message.as_ptr(), number) };
 }
 
-/// Writes "Scream: MESSAGE: TEXT".
-pub fn text(message: &CStr, text: &CStr) {
+/// Writes "Scream: option NAME ignored: REASON".
+pub fn option(name: &CStr, reason: &CStr) {
     // SAFETY: the format takes two strings, and all are NUL-terminated.
-    unsafe { DbgPrint(c"Scream: %s: %s\n".as_ptr(), message.as_ptr(), text.as_ptr()) };
+    unsafe { DbgPrint(c"Scream: option %s ignored: %s\n".as_ptr(), name.as_ptr(), reason.as_ptr()) };
 }

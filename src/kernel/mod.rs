@@ -2,11 +2,12 @@
 //!
 //! Everything here may be used at PASSIVE_LEVEL; what may be used higher says so. Nothing panics, nothing allocates
 //! without the possibility of failure.
-#![allow(unsafe_code, reason = "this layer is where the kernel is called; everything above it is safe code")]
+#![expect(unsafe_code, reason = "this layer is where the kernel is called; everything above it is safe code")]
 
 pub mod clock;
 pub mod event;
 pub mod irp;
+pub mod irql;
 #[cfg(target_pointer_width = "64")]
 mod layout;
 pub mod lock;

@@ -161,3 +161,14 @@ fn unicode_string(units: &[u16]) -> UNICODE_STRING {
     let bytes = u16::try_from(size_of_val(units)).unwrap_or(u16::MAX - 1);
     UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: units.as_ptr().cast_mut() }
 }
+
+/// ASCII as UTF-16; `N` is its length.
+pub const fn utf16<const N: usize>(ascii: &[u8; N]) -> [u16; N] {
+    let mut units = [0; N];
+    let mut index = 0;
+    while index < N {
+        units[index] = ascii[index] as u16;
+        index += 1;
+    }
+    units
+}

@@ -37,6 +37,8 @@ impl Status {
     pub const NOT_IMPLEMENTED: Self = Self(wdk_sys::STATUS_NOT_IMPLEMENTED);
     /// Not a thing this device does.
     pub const NOT_SUPPORTED: Self = Self(wdk_sys::STATUS_NOT_SUPPORTED);
+    /// There is nothing of that name.
+    pub const OBJECT_NAME_NOT_FOUND: Self = Self(wdk_sys::STATUS_OBJECT_NAME_NOT_FOUND);
     /// The format is not one of ours.
     pub const NO_MATCH: Self = Self(wdk_sys::STATUS_NO_MATCH);
     /// It did not work, for a reason that has no name.

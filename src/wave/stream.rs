@@ -12,7 +12,7 @@ use crate::com::wavert_stream::{AllocatedBuffer, State, WaveRtStream, WaveRtStre
 use crate::com::{Class, ComObject, ObjectRef, Table};
 use crate::engine::Engine;
 use crate::kernel::event::ForeignEvent;
-use crate::kernel::{Result, SpinLock, Status};
+use crate::kernel::{Result, Status};
 use crate::wave::miniport::PinClaim;
 
 /// The longest cyclic buffer, in seconds: more than the two that Windows may ask for.
@@ -22,7 +22,6 @@ const MAX_BUFFER_SECONDS: u32 = 4;
 pub struct WaveStream {
     port: PortStream,
     format: StreamFormat,
-    state: SpinLock<State>,
     /// Dropped before the claim, so that the next stream finds everything free.
     engine: Engine,
     _claim: PinClaim,
@@ -48,7 +47,7 @@ impl WaveStream {
         engine: Engine,
         claim: PinClaim,
     ) -> Result<ObjectRef<Self>> {
-        ComObject::try_new(Self { port, format, state: SpinLock::new(State::Stop), engine, _claim: claim })
+        ComObject::try_new(Self { port, format, engine, _claim: claim })
     }
 
     /// Bytes of a buffer of `packets` equal packets that is as long as asked for, or a little shorter.
@@ -69,7 +68,6 @@ impl WaveRtStream for WaveStream {
             State::Pause | State::Acquire => self.engine.pause(),
             State::Stop => self.engine.stop(),
         }
-        *self.state.lock() = state;
         Ok(())
     }
 
@@ -82,7 +80,8 @@ impl WaveRtStream for WaveStream {
             None => None,
             Some(count) => Some(PacketsPerBuffer::from_count(count).ok_or(Status::INVALID_PARAMETER)?),
         };
-        if *self.state.lock() == State::Run || self.engine.has_buffer() {
+        // A running stream has a buffer.
+        if !self.engine.takes_buffer() {
             return Err(Status::INVALID_DEVICE_STATE);
         }
         let size = self.buffer_size(requested, packets.map_or(1, PacketsPerBuffer::count))?;

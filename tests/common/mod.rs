@@ -11,7 +11,11 @@ use testbed::{Config, Device, Driver, Machine, Outcome, wsk};
 
 /// A machine whose network answers every request of the driver before the call returns.
 pub fn prompt_network() -> Config {
-    let wsk = wsk::Setup { sends: wsk::Completion::Inline, controls: wsk::Completion::Inline, ..wsk::Setup::default() };
+    let wsk = wsk::Setup {
+        sends: wsk::Completion::Inline,
+        controls: wsk::Completion::Inline,
+        ..wsk::Setup::default()
+    };
     Config { wsk, ..Config::default() }
 }
 
@@ -53,7 +57,8 @@ pub fn with_options<T: 'static>(
     scenario: impl FnOnce(&Device) -> T + 'static,
 ) -> Outcome<T> {
     let image = driver_file();
-    let options: Vec<(String, Value)> = options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let options: Vec<(String, Value)> =
+        options.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     Machine::run(config, move || {
         for (name, value) in options {
             set_option(&name, value);

@@ -63,15 +63,18 @@ fn driver_lints() -> Result<()> {
     run_cargo(CROSS, &["clippy", "--workspace", "--", "-D", "warnings"])
 }
 
+/// The documentation is for those who work on the code, so it shows private items, and links to them are links.
+const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
+
 /// Of everything but the driver, which is empty on this host.
 fn documentation() -> Result<()> {
     let arguments = ["doc", "--workspace", "--exclude", "scream", "--no-deps", "--document-private-items"];
-    process::run(cargo(ROOT, &arguments).env("RUSTDOCFLAGS", "-D warnings"))
+    process::run(cargo(ROOT, &arguments).env("RUSTDOCFLAGS", RUSTDOC_FLAGS))
 }
 
 fn driver_documentation() -> Result<()> {
     let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
-    process::run(with_libclang(&mut cargo(CROSS, &arguments)).env("RUSTDOCFLAGS", "-D warnings"))
+    process::run(with_libclang(&mut cargo(CROSS, &arguments)).env("RUSTDOCFLAGS", RUSTDOC_FLAGS))
 }
 
 fn run_cargo(directory: &str, arguments: &[&str]) -> Result<()> {

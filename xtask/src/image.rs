@@ -8,15 +8,21 @@ use testbed::image::check::ImageSummary;
 
 use crate::driver::Profile;
 
-/// Prints the table of `file` and every rule that it breaks.
+/// Prints what `file` says about itself, and every rule that it breaks.
+///
+/// # Errors
+/// The file cannot be read, or breaks a rule.
+pub fn show_and_check(file: &Path, profile: Profile) -> Result<()> {
+    print!("{}", summary(file)?);
+    check(file, profile)
+}
+
+/// Prints every rule that `file` breaks.
 ///
 /// # Errors
 /// The file cannot be read, or breaks a rule.
 pub fn check(file: &Path, profile: Profile) -> Result<()> {
-    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let summary = ImageSummary::read(&bytes).map_err(|problem| anyhow!("{}: {problem}", file.display()))?;
-    print!("{summary}");
-    let problems = summary.problems(profile == Profile::Release);
+    let problems = summary(file)?.problems(profile == Profile::Release);
     for problem in &problems {
         println!("problem      {problem}");
     }
@@ -25,4 +31,9 @@ pub fn check(file: &Path, profile: Profile) -> Result<()> {
         1 => bail!("{} breaks a rule", file.display()),
         count => bail!("{} breaks {count} rules", file.display()),
     }
+}
+
+fn summary(file: &Path) -> Result<ImageSummary> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    ImageSummary::read(&bytes).map_err(|problem| anyhow!("{}: {problem}", file.display()))
 }

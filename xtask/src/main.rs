@@ -4,6 +4,7 @@
 //! say goes to the standard output, the progress of the programs that it runs to the standard error. It fails
 //! with one line.
 
+mod bench;
 mod check;
 mod demo;
 mod driver;
@@ -50,6 +51,8 @@ enum Command {
     },
     /// Play a WAV file through the driver and the network, and compare what comes out.
     Demo(demo::Arguments),
+    /// Measure the driver: processor time, instructions, memory, file size, and how late packets leave.
+    Bench(bench::Arguments),
     /// Run every test: the crates', and the scenarios that drive scream.sys in the testbed.
     Test,
     /// Check formatting, lints, documentation, manifests and house rules: what CI runs.
@@ -72,14 +75,20 @@ fn run(command: Command, policy: Policy) -> Result<()> {
     match command {
         Command::Build { release } => {
             prerequisites::ensure(driver::NEEDS, policy)?;
-            let file = driver::build(Profile::new(release))?;
+            let profile = Profile::new(release);
+            let file = driver::build(profile)?;
+            image::show_and_check(&file, profile)?;
             println!("{}", file.display());
             Ok(())
         }
-        Command::CheckImage { file, release } => image::check(&file, Profile::new(release)),
+        Command::CheckImage { file, release } => image::show_and_check(&file, Profile::new(release)),
         Command::Demo(arguments) => {
             prerequisites::ensure(driver::NEEDS, policy)?;
             demo::run(&arguments)
+        }
+        Command::Bench(arguments) => {
+            prerequisites::ensure(driver::NEEDS, policy)?;
+            bench::run(&arguments)
         }
         Command::Test => {
             prerequisites::ensure(driver::NEEDS, policy)?;

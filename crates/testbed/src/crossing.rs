@@ -6,9 +6,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use crate::import;
 use crate::kernel::spin_lock;
 use crate::machine::{DriverUse, machine};
 use crate::memory;
@@ -50,7 +52,9 @@ pub enum Direction {
 pub fn call_driver<T>(name: &'static str, body: impl FnOnce() -> T) -> T {
     schedule::switch_point();
     let entered = enter(name, Direction::Inward);
+    machine().counter.arm();
     let value = body();
+    machine().counter.disarm();
     let thread = leave(Direction::Inward);
     if thread.irql.get() != entered.irql {
         let text =
@@ -69,6 +73,7 @@ pub fn call_driver<T>(name: &'static str, body: impl FnOnce() -> T) -> T {
 
 /// Runs the body of an imported function for the driver. Checks its IRQL limit; may switch threads.
 pub fn serve_driver<T>(name: &'static str, max_irql: Irql, body: impl FnOnce() -> T) -> T {
+    machine().counter.disarm();
     let entered = enter(name, Direction::Outward);
     schedule::switch_point();
     if entered.irql > max_irql {
@@ -78,7 +83,14 @@ pub fn serve_driver<T>(name: &'static str, max_irql: Irql, body: impl FnOnce() -
     }
     // A panic must not unwind into the driver, which nothing can unwind.
     let value = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| schedule::halt_with_panic(panic));
-    leave(Direction::Outward);
+    let thread = leave(Direction::Outward);
+    let counter = &machine().counter;
+    let to_driver = counter.is_on()
+        && thread.frames.borrow().last().is_some_and(|frame| frame.direction == Direction::Inward);
+    drop(thread);
+    if to_driver {
+        counter.arm();
+    }
     value
 }
 
@@ -99,7 +111,7 @@ fn enter(name: &'static str, direction: Direction) -> Frame {
         Direction::Inward => memory::page_for(irql),
     }
     if meter.on {
-        *meter.crossings.borrow_mut().entry(name).or_default() += 1;
+        meter.count(name, direction);
         if direction == Direction::Inward {
             meter.start(&thread);
         }
@@ -150,6 +162,11 @@ pub(crate) struct Meter {
     started: (Instant, u64),
     ticks: Cell<u64>,
     crossings: RefCell<HashMap<&'static str, u64>>,
+    /// Calls into the driver and out of it.
+    calls: [Cell<u64>; 2],
+    /// Ticks that each of these takes by itself, as far as they are counted as the driver's.
+    call_ticks: [Cell<f64>; 2],
+    copied: Cell<u64>,
     peak_stack: Cell<usize>,
 }
 
@@ -160,6 +177,9 @@ impl Meter {
             started: (Instant::now(), ticks()),
             ticks: Cell::new(0),
             crossings: RefCell::default(),
+            calls: Default::default(),
+            call_ticks: Default::default(),
+            copied: Cell::new(0),
             peak_stack: Cell::new(0),
         }
     }
@@ -177,14 +197,90 @@ impl Meter {
         }
     }
 
-    pub(crate) fn take(&self) -> DriverUse {
+    fn count(&self, name: &'static str, direction: Direction) {
+        *self.crossings.borrow_mut().entry(name).or_default() += 1;
+        let calls = &self.calls[direction as usize];
+        calls.set(calls.get() + 1);
+    }
+
+    /// Counts bytes that were written for the driver.
+    pub(crate) fn copied(&self, bytes: usize) {
+        self.copied.set(self.copied.get() + bytes as u64);
+    }
+
+    /// What was measured so far, with the `instructions` that were counted elsewhere.
+    pub(crate) fn read(&self, instructions: Option<u64>) -> DriverUse {
         let elapsed = (self.started.0.elapsed().as_nanos(), ticks().saturating_sub(self.started.1).max(1));
-        let cpu = u128::from(self.ticks.get()) * elapsed.0 / u128::from(elapsed.1);
-        let mut crossings: Vec<_> = self.crossings.take().into_iter().collect();
+        let border: f64 = self
+            .calls
+            .iter()
+            .zip(&self.call_ticks)
+            .map(|(calls, ticks)| calls.get() as f64 * ticks.get())
+            .sum();
+        let own = self.ticks.get().saturating_sub(border as u64);
+        let cpu = u128::from(own) * elapsed.0 / u128::from(elapsed.1);
+        let mut crossings: Vec<_> =
+            self.crossings.borrow().iter().map(|(name, count)| (*name, *count)).collect();
         crossings
             .sort_unstable_by(|(name1, count1), (name2, count2)| count2.cmp(count1).then(name1.cmp(name2)));
-        DriverUse { cpu: Duration::from_nanos(cpu as u64), crossings, peak_stack: self.peak_stack.get() }
+        DriverUse {
+            cpu: Duration::from_nanos(cpu as u64),
+            instructions,
+            copied: self.copied.get(),
+            crossings,
+            peak_stack: self.peak_stack.get(),
+        }
     }
+
+    /// Forgets what was measured, and takes off from now on what the border costs.
+    fn restart(&self, inward: f64, outward: f64) {
+        self.ticks.set(0);
+        self.calls.iter().for_each(|calls| calls.set(0));
+        self.call_ticks[Direction::Inward as usize].set(inward);
+        self.call_ticks[Direction::Outward as usize].set(outward);
+        self.crossings.borrow_mut().clear();
+        self.peak_stack.set(0);
+    }
+}
+
+/// Finds out which part of a crossing the meter counts as the driver's: calls a driver that does nothing, and one that
+/// only calls a function that does nothing. The best of many tries, so that other programs do not count.
+///
+/// In the machine's first thread, before anything else. Does nothing when nothing is measured, and under a seed, which
+/// the crossings would use up.
+pub(crate) fn calibrate() {
+    let machine = machine();
+    let meter = &machine.meter;
+    if !meter.on || machine.config.seed.is_some() {
+        return;
+    }
+    const TRIES: usize = 32;
+    const CALLS: u64 = 64;
+    let best = |body: &dyn Fn()| {
+        let tries = (0..TRIES).map(|_| {
+            meter.ticks.set(0);
+            body();
+            meter.ticks.get()
+        });
+        tries.min().unwrap_or(0) as f64 / CALLS as f64
+    };
+    let inward = best(&|| {
+        let idle: extern "efiapi" fn() = black_box(idle_driver);
+        (0..CALLS).for_each(|_| call_driver("calibration", || idle()));
+    });
+    let outward = best(&|| {
+        let function: unsafe extern "efiapi" fn() = black_box(CalibrationFunction);
+        // SAFETY: it has no arguments and does nothing.
+        call_driver("calibration", || (0..CALLS).for_each(|_| unsafe { function() }));
+    });
+    meter.restart(inward, outward);
+}
+
+extern "efiapi" fn idle_driver() {}
+
+import! {
+    /// Does nothing.
+    fn CalibrationFunction(), irql <= 15; {}
 }
 
 /// A fast clock of any constant rate.

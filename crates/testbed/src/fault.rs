@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use libc::{c_int, c_void, siginfo_t};
 
 use crate::image::load::describe_address;
-use crate::machine::try_machine;
+use crate::machine::{Machine, try_machine};
 use crate::memory;
 use crate::schedule;
 use crate::verifier::{self, Rule};
@@ -105,6 +105,15 @@ fn take_signal(signal: c_int) -> libc::sigaction {
 extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the system passes a valid context of the thread that was interrupted.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    // SAFETY: the system passes a valid description.
+    let code = unsafe { (*info).si_code };
+    if let Some(machine) = tracing_machine().filter(|_| signal == libc::SIGTRAP && code == libc::TRAP_TRACE) {
+        let mut registers = Registers(context);
+        if !machine.counter.on_trap(registers.instruction()) {
+            registers.stop_tracing();
+        }
+        return;
+    }
     let Some(thread_stack) = stack_in_driver() else { return pass_on(signal, info, context) };
     let mut registers = Registers(context);
     // SAFETY: the system passes a valid description, and these signals carry an address.
@@ -117,12 +126,18 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
         fail_code: registers.fail_code(),
     };
     FAULT.set(Some(fault));
+    registers.stop_tracing();
     let stack = registers.stack();
     let (lowest, highest) = thread_stack;
     // `landing` needs room of its own: formatting, the verifier, the switch to the scheduler.
     let has_room = (lowest + 64 * 1024..=highest).contains(&stack);
     let top = if has_room { stack - 256 } else { RESCUE.get() };
     registers.go_on_at(landing as *const () as usize, top & !15);
+}
+
+/// The machine of this Linux thread, if it counts instructions.
+fn tracing_machine() -> Option<&'static Machine> {
+    try_machine().filter(|machine| machine.counter.is_on())
 }
 
 /// The stack limits of the running simulated thread, if a call into or out of the driver is under way in it.
@@ -236,6 +251,12 @@ impl Registers<'_> {
         if self.get(libc::REG_ERR) == INT_29 { self.get(libc::REG_RCX) } else { u64::MAX }
     }
 
+    /// Goes on without a trap after every instruction.
+    fn stop_tracing(&mut self) {
+        let flags = self.get(libc::REG_EFL) as i64 & !crate::instructions::TRAP_FLAG;
+        self.set(libc::REG_EFL, flags as u64);
+    }
+
     /// As if `function` had been called with the stack at `top` (a multiple of 16).
     fn go_on_at(&mut self, function: usize, top: usize) {
         self.set(libc::REG_RIP, function as u64);
@@ -264,6 +285,9 @@ impl Registers<'_> {
     fn fail_code(&self) -> u64 {
         u64::MAX
     }
+
+    /// Nothing is traced on this processor.
+    fn stop_tracing(&mut self) {}
 
     fn go_on_at(&mut self, function: usize, top: usize) {
         self.0.uc_mcontext.pc = function as u64;

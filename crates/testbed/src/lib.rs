@@ -16,6 +16,7 @@ pub mod crossing;
 pub mod device;
 mod fault;
 pub mod image;
+mod instructions;
 pub mod kernel;
 mod machine;
 pub(crate) mod memory;

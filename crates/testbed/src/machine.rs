@@ -11,8 +11,9 @@ use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::crossing::Meter;
+use crate::crossing::{self, Meter};
 use crate::fault;
+use crate::instructions::Counter;
 use crate::kernel::debug;
 use crate::memory::Space;
 use crate::network;
@@ -31,6 +32,9 @@ pub struct Config {
     pub seed: Option<u64>,
     /// Measures the time spent in driver code and counts the calls of every import: see [`Outcome::driver`].
     pub measure: bool,
+    /// Counts the instructions that run in driver code: see [`DriverUse::instructions`]. Each takes a microsecond or two,
+    /// so this is for a run of its own.
+    pub count_instructions: bool,
     /// Period of the clock interrupt in nanoseconds: ordinary timers and wait time-outs expire at its ticks, those of
     /// high resolution do not. `None`: all of them are exact.
     pub clock_tick: Option<u64>,
@@ -49,6 +53,7 @@ impl Default for Config {
             counter_frequency: 10_000_000,
             seed: None,
             measure: false,
+            count_instructions: false,
             clock_tick: None,
             echo_debug_output: false,
             network: network::Setup::default(),
@@ -64,6 +69,7 @@ pub struct Machine {
     pub(crate) scheduler: Scheduler,
     pub(crate) verifier: Verifier,
     pub(crate) meter: Meter,
+    pub(crate) counter: Counter,
     parts: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
     // Last, so that everything that points into it is gone when it is unmapped.
     pub(crate) memory: Space,
@@ -78,19 +84,36 @@ pub struct Outcome<T> {
     pub violations: Vec<Violation>,
     /// The lines that the driver printed, each with the virtual time in nanoseconds.
     pub debug_output: Vec<(u64, String)>,
-    /// What [`Config::measure`] measured.
+    /// What [`Config::measure`] and [`Config::count_instructions`] measured.
     pub driver: DriverUse,
 }
 
 /// What the driver used of the processor.
 #[derive(Clone, Debug, Default)]
 pub struct DriverUse {
-    /// Time spent in driver code, without the functions it called.
+    /// Time spent in driver code, without the functions it called, and less what crossing the border takes (as measured
+    /// when the machine started; not under a seed). Time in which Linux ran something else on the processor is in it.
     pub cpu: Duration,
+    /// Instructions that ran in driver code, without the functions it called. `None` when they were not counted, and on
+    /// processors other than x86-64.
+    pub instructions: Option<u64>,
+    /// Bytes that the driver had `memcpy`, `memmove` and `memset` write.
+    pub copied: u64,
     /// The functions that crossed the border, with how often they did; the most frequent first.
     pub crossings: Vec<(&'static str, u64)>,
     /// The deepest stack use of a call into the driver, in bytes. Always measured.
     pub peak_stack: usize,
+}
+
+impl DriverUse {
+    /// What the driver of the running machine has used so far.
+    ///
+    /// # Panics
+    /// Outside [`Machine::run`].
+    pub fn so_far() -> Self {
+        let machine = machine();
+        machine.meter.read(machine.counter.executed())
+    }
 }
 
 impl<T> Outcome<T> {
@@ -145,18 +168,22 @@ impl Machine {
             scheduler: Scheduler::new(config.clock, config.counter_frequency, policy),
             verifier: Verifier::default(),
             meter: Meter::new(config.measure),
+            counter: Counter::new(config.count_instructions),
             parts: RefCell::default(),
             memory: Space::default(),
             config,
         };
         let _signals = fault::Handlers::install();
         let _current = CurrentMachine::set(&machine);
-        let value = machine.scheduler.run_to_end(user);
+        let value = machine.scheduler.run_to_end(|| {
+            crossing::calibrate();
+            user()
+        });
         Outcome {
             value,
             violations: machine.verifier.take(),
             debug_output: debug::take_output(),
-            driver: machine.meter.take(),
+            driver: machine.meter.read(machine.counter.executed()),
         }
     }
 }
@@ -180,6 +207,8 @@ impl CurrentMachine {
 
 impl Drop for CurrentMachine {
     fn drop(&mut self) {
+        // A panic may have left driver code without crossing the border.
+        machine().counter.disarm();
         CURRENT.set(ptr::null());
     }
 }

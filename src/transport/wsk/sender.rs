@@ -7,10 +7,10 @@
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::net::Ipv4Addr;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use protocol::{MAX_PACKET, Packet, StreamFormat};
-use wdk_sys::{NT_SUCCESS, NTSTATUS};
+use wdk_sys::{NT_SUCCESS, NTSTATUS, STATUS_FILE_FORCED_CLOSED};
 
 use super::socket::{OpenSocket, ipv4_address};
 use crate::abi::wsk::{SOCKADDR_IN, WSK_BUF};
@@ -18,7 +18,7 @@ use crate::kernel::irp::{Completion, Irp, Mdl};
 use crate::kernel::{Event, Result, Shared, try_box};
 use crate::transport::Transport;
 
-/// Packets that can be under way at once: a quarter of a second of CD audio, or 9 ms of the densest format.
+/// Packets that can be under way at once: 0.31 s of CD audio, or 36 ms of the densest format.
 const SLOTS: usize = 48;
 
 /// What completions share with the sender.
@@ -28,6 +28,8 @@ struct Traffic {
     /// Packets under way, and one for the sender: whoever takes the last away says so.
     users: AtomicU32,
     drained: Event,
+    /// The network has closed the socket: it is of no use any more.
+    socket_is_broken: AtomicBool,
     /// Packets that were dropped or failed.
     lost: AtomicU64,
 }
@@ -66,6 +68,9 @@ impl Completion for Slot {
         let traffic = &*self.traffic;
         if !NT_SUCCESS(status) {
             traffic.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        if status == STATUS_FILE_FORCED_CLOSED {
+            traffic.socket_is_broken.store(true, Ordering::Release);
         }
         traffic.free.fetch_or(1 << self.index, Ordering::Release);
         traffic.leave();
@@ -110,6 +115,7 @@ impl Sender {
             free: AtomicU64::new(((1 << SLOTS) - 1) & !1),
             users: AtomicU32::new(1),
             drained: Event::try_new()?,
+            socket_is_broken: AtomicBool::new(false),
             lost: AtomicU64::new(0),
         })?;
         let mut slots = [const { None }; SLOTS];
@@ -125,6 +131,12 @@ impl Sender {
     /// A socket that is taken away is not used by any function afterwards, though packets may be under way.
     pub fn use_socket(&mut self, socket: Option<OpenSocket>) {
         self.socket = socket;
+        self.traffic.socket_is_broken.store(false, Ordering::Release);
+    }
+
+    /// Whether the socket has to be closed, and another one opened.
+    pub fn socket_is_broken(&self) -> bool {
+        self.socket.is_some() && self.traffic.socket_is_broken.load(Ordering::Acquire)
     }
 
     /// Takes a free slot.

@@ -1,8 +1,8 @@
 //! A datagram socket that comes and goes with the network, opened without waiting.
 //!
-//! The DMA-timer thread owns it: [`Socket::advance`] starts the next step, [`Socket::step_done`] says that one has
+//! The DMA-timer thread owns it: [`Socket::advance`] starts to open it, and [`Socket::step_done`] goes on when a step has
 //! ended (the thread also waits for that event). The steps are: capture the provider, make the socket, bind it; and
-//! from there, or after a failure, close it. A failure is tried again after a while.
+//! from there, or after a failure, close it. A failure is tried again after a while, and at once when playing begins.
 
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
@@ -30,12 +30,12 @@ unsafe impl Send for OpenSocket {}
 
 impl OpenSocket {
     /// The raw socket.
-    pub fn as_ptr(self) -> *mut WSK_SOCKET {
+    pub(super) fn as_ptr(self) -> *mut WSK_SOCKET {
         self.raw.as_ptr()
     }
 
-    /// Its functions.
-    pub fn dispatch(&self) -> &WSK_PROVIDER_DATAGRAM_DISPATCH {
+    /// Its functions. The socket is open: the sender is told before it is closed.
+    pub(super) fn dispatch(&self) -> &WSK_PROVIDER_DATAGRAM_DISPATCH {
         // SAFETY: the socket is open.
         let table = unsafe { self.raw.as_ref() }.Dispatch;
         // SAFETY: the table of a datagram socket is of this type, and lives as long as the socket.
@@ -57,20 +57,13 @@ enum Phase {
     Closing,
 }
 
-/// What [`Socket::step_done`] changed.
-pub enum Change {
-    /// Nothing that the sender needs to know.
-    None,
-    /// The socket can be used now.
-    Ready(OpenSocket),
-}
-
 /// A socket, open or not.
 pub struct Socket {
     phase: Phase,
     provider: Option<Provider<'static>>,
     client: &'static Client,
-    operation: Operation,
+    /// In a block of its own, as a step that is under way points to it.
+    operation: Box<Operation>,
     /// Must stay valid until the bind completes.
     local: Box<UnsafeCell<SOCKADDR_IN>>,
     /// Ticks of the performance counter between two attempts.
@@ -90,7 +83,7 @@ impl Socket {
             phase: Phase::Closed { retry_at: 0 },
             provider: None,
             client,
-            operation: Operation::try_new()?,
+            operation: try_box(Operation::try_new()?)?,
             local: try_box(UnsafeCell::new(ipv4_address([0; 4], 0)))?,
             retry_interval,
         })
@@ -101,17 +94,10 @@ impl Socket {
         self.operation.done()
     }
 
-    /// When to try again, as a counter reading: only if nothing is open and nothing is under way.
-    pub fn retry_at(&self) -> Option<u64> {
-        match self.phase {
-            Phase::Closed { retry_at } => Some(retry_at),
-            _ => None,
-        }
-    }
-
-    /// Starts to open the socket, if it is closed and the time has come. PASSIVE_LEVEL.
-    pub fn advance(&mut self, now: u64) {
-        if self.retry_at().is_none_or(|retry_at| now < retry_at) {
+    /// Starts to open the socket, if it is closed and the time has come or it is tried `at_once`. PASSIVE_LEVEL.
+    pub fn advance(&mut self, now: u64, at_once: bool) {
+        let Phase::Closed { retry_at } = self.phase else { return };
+        if now < retry_at && !at_once {
             return;
         }
         match self.client.capture() {
@@ -120,9 +106,11 @@ impl Socket {
         }
     }
 
-    /// Takes note that the step under way has ended, and starts the next. PASSIVE_LEVEL.
-    pub fn step_done(&mut self, now: u64) -> Change {
-        // SAFETY: the caller waited for the step's event.
+    /// Takes note that the step under way has ended, and starts the next. Returns the socket when it can be used now.
+    ///
+    /// The caller has waited for [`Socket::step_event`]. PASSIVE_LEVEL.
+    pub fn step_done(&mut self, now: u64) -> Option<OpenSocket> {
+        // SAFETY: the step's event was signalled, which is the last thing that happens to a step.
         let (status, information) = unsafe { self.operation.outcome() };
         match self.phase {
             Phase::Opening => match (check(status), NonNull::new(information as *mut WSK_SOCKET)) {
@@ -135,7 +123,7 @@ impl Socket {
             Phase::Binding(socket) => match check(status) {
                 Ok(()) => {
                     self.phase = Phase::Ready(socket);
-                    return Change::Ready(socket);
+                    return Some(socket);
                 }
                 Err(status) => {
                     log::status(c"the socket cannot be bound; trying again", status.code());
@@ -145,7 +133,15 @@ impl Socket {
             Phase::Closing => self.closed(now),
             Phase::Closed { .. } | Phase::Ready(_) => {}
         }
-        Change::None
+        None
+    }
+
+    /// Closes the socket if it is open, to be opened anew. No function of it may be running. PASSIVE_LEVEL.
+    pub fn reopen(&mut self) {
+        if let Phase::Ready(socket) = self.phase {
+            log::message(c"the network closed the socket; opening another");
+            self.start_close(socket);
+        }
     }
 
     /// Closes the socket and waits until that is done: no packet sent from it is under way then. No function of the
@@ -158,11 +154,7 @@ impl Socket {
                 Phase::Opening | Phase::Binding(_) | Phase::Closing => {}
             }
             self.operation.done().wait();
-            if let Change::Ready(socket) = self.step_done(0) {
-                self.start_close(socket);
-                self.operation.done().wait();
-                self.closed(0);
-            }
+            let _ = self.step_done(0);
         }
     }
 

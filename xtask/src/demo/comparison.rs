@@ -34,7 +34,12 @@ pub enum Comparison {
 }
 
 /// Compares.
-pub fn compare(format: StreamFormat, played: &[u8], received_format: Option<StreamFormat>, received: &[u8]) -> Comparison {
+pub fn compare(
+    format: StreamFormat,
+    played: &[u8],
+    received_format: Option<StreamFormat>,
+    received: &[u8],
+) -> Comparison {
     match received_format {
         None => return Comparison::Nothing,
         Some(received) if received != format => return Comparison::Format { received },
@@ -65,7 +70,7 @@ impl Comparison {
     pub fn verdict(&self) -> String {
         match self {
             Self::BitExact { .. } => "yes".to_owned(),
-            Self::Nothing => "no: not one packet came".to_owned(),
+            Self::Nothing => "no: not one packet came; is the loopback interface up?".to_owned(),
             Self::Format { received } => format!(
                 "no: the packets say {} Hz, {} bit, {} channels",
                 received.rate(),
@@ -109,7 +114,10 @@ mod tests {
             verdict(&[1, 2, 3, 4, 5, 6, 7, 8], &[1, 2, 3, 4, 5, 6, 7, 9]),
             "no: frame 1 was played as 05 06 07 08 and came as 05 06 07 09"
         );
-        assert_eq!(verdict(&[1, 2, 3, 4], &[1, 2, 3, 4, 0, 0, 0, 1]), "no: frame 1, after the end, came as 00 00 00 01");
+        assert_eq!(
+            verdict(&[1, 2, 3, 4], &[1, 2, 3, 4, 0, 0, 0, 1]),
+            "no: frame 1, after the end, came as 00 00 00 01"
+        );
     }
 
     #[test]
@@ -121,7 +129,10 @@ mod tests {
     fn another_format_and_no_packet_at_all_are_told_apart() {
         let (played, other) = (StreamFormat::new(48_000, 16, 2, 3), StreamFormat::new(44_100, 24, 1, 4));
         let (played, other) = (played.unwrap(), other.unwrap());
-        assert_eq!(compare(played, &[0; 4], None, &[]).verdict(), "no: not one packet came");
+        assert_eq!(
+            compare(played, &[0; 4], None, &[]).verdict(),
+            "no: not one packet came; is the loopback interface up?"
+        );
         assert_eq!(
             compare(played, &[0; 4], Some(other), &[0; 3]).verdict(),
             "no: the packets say 44100 Hz, 24 bit, 1 channels"

@@ -115,7 +115,9 @@ fn receive(socket: &UdpSocket, ending: &AtomicBool, progress: &Progress) -> Resu
         };
         let (format, payload) = packet::parse(&datagram[..length])?;
         if received.format.is_some_and(|first| first != format) {
-            bail!("the format of the packets changed in the middle: is somebody else sending to the same port?");
+            bail!(
+                "the format of the packets changed in the middle: is somebody else sending to the same port?"
+            );
         }
         received.format = Some(format);
         received.pcm.extend_from_slice(payload);

@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use testbed::image::Image;
 
 use crate::driver::{self, Profile};
+use crate::process::root;
 use comparison::{Comparison, compare};
 use listener::Listener;
 use song::Song;
@@ -34,9 +35,9 @@ pub struct Arguments {
     /// Where the driver sends to: an address of this machine, or a multicast group.
     #[arg(long, value_name = "ADDR:PORT", default_value_t = DEFAULT_TARGET)]
     to: SocketAddrV4,
-    /// Where to write what was received.
-    #[arg(long, value_name = "FILE.wav", default_value = "target/demo.wav")]
-    out: PathBuf,
+    /// Where to write what was received [default: target/demo.wav in the repository].
+    #[arg(long, value_name = "FILE.wav")]
+    out: Option<PathBuf>,
 }
 
 /// Runs the demo.
@@ -51,20 +52,42 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.to.port() == 0 || arguments.to.ip().is_unspecified() || arguments.to.ip().is_broadcast() {
         bail!("{} is no address to send to; --to takes one such as 127.0.0.1:4010", arguments.to);
     }
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => default_output()?,
+    };
+    song::check_writable(&out)?;
     let listener = Listener::open(arguments.to)?;
     let driver = driver::build(Profile::Release)?;
+    let name =
+        arguments.file.as_deref().map_or("a short piece".to_owned(), |path| path.display().to_string());
+    println!("playing    {name}");
     let played = play_with_progress(&song, &driver, arguments.to, &listener)?;
     let received = listener.finish()?;
-    song::write_wav(&arguments.out, song.format, &received.pcm)?;
+    song::write_wav(&out, song.format, &received.pcm)?;
     let comparison = compare(song.format, &song.pcm, received.format, &received.pcm);
-    print_report(&song, &played, &received, &comparison, &arguments.out);
+    print_report(&song, &played, &received, &comparison, &out);
     if !played.violations.is_empty() {
-        bail!("the driver broke {} rule(s) of the verifier: {}", played.violations.len(), played.violations[0]);
+        bail!(
+            "the driver broke {} rule(s) of the verifier: {}",
+            played.violations.len(),
+            played.violations[0]
+        );
     }
     if !comparison.is_bit_exact() {
         bail!("what came out is not what went in");
     }
     Ok(())
+}
+
+/// As short as it can be said from the current directory.
+fn default_output() -> Result<PathBuf> {
+    let directory = root().join("target");
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| anyhow!("cannot make {}: {error}", directory.display()))?;
+    let out = directory.join("demo.wav");
+    let here = std::env::current_dir().unwrap_or_default();
+    Ok(out.strip_prefix(here).map(Path::to_owned).unwrap_or(out))
 }
 
 fn play_with_progress(
@@ -77,8 +100,10 @@ fn play_with_progress(
     let frames = song.frames() as u64;
     let bar = ProgressBar::new(frames).with_style(progress_style()?);
     let progress = listener.progress();
-    let seconds = |frames: u64| format!("{}:{:04.1}", frames / rate / 60, (frames % (60 * rate)) as f64 / rate as f64);
-    let image = std::fs::read(driver).map_err(|error| anyhow!("cannot read {}: {error}", driver.display()))?;
+    let seconds =
+        |frames: u64| format!("{}:{:04.1}", frames / rate / 60, (frames % (60 * rate)) as f64 / rate as f64);
+    let image =
+        std::fs::read(driver).map_err(|error| anyhow!("cannot read {}: {error}", driver.display()))?;
     let (format, pcm) = (song.format, song.pcm.clone());
     let player = std::thread::spawn(move || {
         let image = Image::from_bytes("scream.sys", image).map_err(|error| anyhow!("{error}"))?;

@@ -64,7 +64,12 @@ pub fn play(image: Image, format: StreamFormat, pcm: Vec<u8>, to: SocketAddrV4) 
 }
 
 /// Install, start, play, remove. Returns the counter when the stream began to run, and the datagrams.
-fn life(image: &Image, format: StreamFormat, pcm: Vec<u8>, to: SocketAddrV4) -> Result<(u64, Vec<Departure>)> {
+fn life(
+    image: &Image,
+    format: StreamFormat,
+    pcm: Vec<u8>,
+    to: SocketAddrV4,
+) -> Result<(u64, Vec<Departure>)> {
     let options = format!(r"{}\Options", service_key(SERVICE));
     registry::set(&options, "UnicastIPv4", Value::Sz(to.ip().to_string()));
     registry::set(&options, "UnicastPort", Value::Dword(to.port().into()));

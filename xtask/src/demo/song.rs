@@ -56,7 +56,8 @@ impl Song {
             [130.81, 196.00, 261.63, 329.63, 523.25],
             [98.00, 196.00, 246.94, 293.66, 392.00],
         ];
-        let notes: Vec<f64> = chords.iter().flat_map(|chord| [0, 1, 2, 3, 4, 3, 2, 1].map(|n| chord[n])).collect();
+        let notes: Vec<f64> =
+            chords.iter().flat_map(|chord| [0, 1, 2, 3, 4, 3, 2, 1].map(|n| chord[n])).collect();
         let frames = (f64::from(rate) * (seconds_per_note * notes.len() as f64 + 1.5)) as usize;
         let mut mix = vec![[0.0_f64; 2]; frames];
         for (index, pitch) in notes.iter().enumerate() {
@@ -85,6 +86,15 @@ impl Song {
     pub fn frames(&self) -> usize {
         self.pcm.len() / usize::from(self.format.bytes_per_frame().get())
     }
+}
+
+/// Finds out before anything is played whether [`write_wav`] will be able to write.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    file.map(drop).map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
 }
 
 /// Writes audio as a WAV file.
@@ -162,8 +172,12 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_played_gives_one_line_that_says_what_can() {
-        let spec =
-            WavSpec { channels: 1, sample_rate: 22_050, bits_per_sample: 16, sample_format: SampleFormat::Int };
+        let spec = WavSpec {
+            channels: 1,
+            sample_rate: 22_050,
+            bits_per_sample: 16,
+            sample_format: SampleFormat::Int,
+        };
         assert_eq!(error_for(spec), format!("song.wav: PCM of 16 bits, 1 channels, 22050 Hz; {ACCEPTED}"));
         let spec = WavSpec { bits_per_sample: 8, sample_rate: 48_000, ..spec };
         assert_eq!(error_for(spec), format!("song.wav: PCM of 8 bits, 1 channels, 48000 Hz; {ACCEPTED}"));

@@ -91,7 +91,8 @@ impl<'a, S: FnMut(&mut [u8]) -> usize> Player<'a, S> {
     /// # Errors
     /// What GetPosition returned.
     pub fn resynchronize(&mut self) -> Result<(), NtStatus> {
-        self.update()?;
+        let position = self.stream.position()?.play_offset;
+        self.passed((position + self.ring - self.played % self.ring) % self.ring);
         self.base = (schedule::counter(), self.played / self.frame);
         Ok(())
     }
@@ -125,18 +126,21 @@ impl<'a, S: FnMut(&mut [u8]) -> usize> Player<'a, S> {
     /// What GetPosition returned.
     pub fn run_until(&mut self, time: Time) -> Result<(), NtStatus> {
         while schedule::now() < time {
-            let notified = self.stream.notifications() > 0;
-            let deadline = if notified { time } else { time.min(schedule::now() + self.poll_interval()) };
-            let signaled = self.stream.wait(Some(deadline));
-            if signaled {
-                self.log.notifications.push(schedule::counter());
-            }
-            // The position alone does not say that a packet was copied; only the notification does.
-            if signaled || !notified {
-                self.service()?;
-            }
+            self.step(time)?;
         }
         Ok(())
+    }
+
+    /// Waits for the next occasion to write, or for the time, and writes.
+    fn step(&mut self, time: Time) -> Result<(), NtStatus> {
+        let notified = self.stream.notifications() > 0;
+        let deadline = if notified { time } else { time.min(schedule::now() + self.poll_interval()) };
+        let signaled = self.stream.wait(Some(deadline));
+        if signaled {
+            self.log.notifications.push(schedule::counter());
+        }
+        // The position alone does not say that a packet was copied; only the notification does.
+        if signaled || !notified { self.service() } else { Ok(()) }
     }
 
     /// Plays to the end of the source, pauses when the last frame was played, and stops.
@@ -145,11 +149,10 @@ impl<'a, S: FnMut(&mut [u8]) -> usize> Player<'a, S> {
     /// What SetState or GetPosition returned.
     pub fn finish(mut self) -> Result<Played, NtStatus> {
         let end = loop {
-            if let Some(end) = self.end {
-                break end;
+            match self.end {
+                Some(end) => break end,
+                None => self.step(schedule::now() + POLL)?,
             }
-            // A source that has not ended is at least a buffer ahead of the position.
-            self.run_for(POLL)?;
         };
         self.run_until(self.time_of(end / self.frame))?;
         self.stream.set_state(KsState::Pause)?;
@@ -186,14 +189,30 @@ impl<'a, S: FnMut(&mut [u8]) -> usize> Player<'a, S> {
         Ok(())
     }
 
+    /// Asks for the position in the buffer; how often it went around, the clock says.
     fn update(&mut self) -> Result<(), NtStatus> {
         let position = self.stream.position()?.play_offset;
-        self.played += (position + self.ring - self.played % self.ring) % self.ring;
+        let ticks = u128::from(schedule::counter() - self.base.0);
+        let frames =
+            ticks * u128::from(self.stream.format().rate) / u128::from(machine().config.counter_frequency);
+        let expected = (self.base.1 + frames as u64) * self.frame;
+        let ahead = (position + self.ring - expected % self.ring) % self.ring;
+        let played = if ahead <= self.ring / 2 {
+            expected + ahead
+        } else {
+            (expected + ahead).saturating_sub(self.ring)
+        };
+        self.passed(played.saturating_sub(self.played));
+        Ok(())
+    }
+
+    /// So many more bytes have been played.
+    fn passed(&mut self, bytes: u64) {
+        self.played += bytes;
         if self.played > self.written {
             self.log.glitches += 1;
             self.written = self.played;
         }
-        Ok(())
     }
 
     /// Writes up to a position: the source, and silence after its end.

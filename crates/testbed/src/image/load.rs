@@ -175,6 +175,7 @@ impl Mapped {
         let mapped = Self { name: image.name.clone(), base, bytes, entry, sections, unloaded: false.into() };
         mapped.protect();
         let mapped = Rc::new(mapped);
+        machine().counter.add_image(base, bytes);
         machine().part::<Images>().0.borrow_mut().push(Rc::clone(&mapped));
         Ok(mapped)
     }

@@ -1,6 +1,7 @@
 //! The run-time library: memory and string functions, and the version.
 
 use crate::kernel::imports::Export;
+use crate::machine::machine;
 use crate::nt::{NtStatus, OsVersionInfo, UnicodeString};
 use crate::schedule::{DISPATCH_LEVEL, Irql, PASSIVE_LEVEL};
 use crate::verifier::{self, Rule};
@@ -39,18 +40,21 @@ import! {
         if bytes > 0 && target.addr().abs_diff(source.addr()) < bytes {
             verifier::record(Rule::Argument, "memcpy between areas that overlap");
         }
+        machine().meter.copied(bytes);
         // SAFETY: the driver passes its areas; wrong ones fault and are reported.
         unsafe { libc::memmove(target.cast(), source.cast(), bytes) }.cast()
     }
 
     /// Copies.
     pub fn memmove(target: *mut u8, source: *const u8, bytes: usize) -> *mut u8, irql <= HIGH_LEVEL; {
+        machine().meter.copied(bytes);
         // SAFETY: the driver passes its areas; wrong ones fault and are reported.
         unsafe { libc::memmove(target.cast(), source.cast(), bytes) }.cast()
     }
 
     /// Fills.
     pub fn memset(target: *mut u8, value: i32, bytes: usize) -> *mut u8, irql <= HIGH_LEVEL; {
+        machine().meter.copied(bytes);
         // SAFETY: the driver passes its area; a wrong one faults and is reported.
         unsafe { libc::memset(target.cast(), value, bytes) }.cast()
     }

@@ -5,7 +5,7 @@
 //! * `port`, `physical`, `resource_manager`, `resource_list`, `port_stream`: objects that the driver is given.
 //! * `served`, `reference`: COM in both directions, with the rules that a driver must keep.
 //! * `descriptor`, `property`: filters as a miniport describes them, and their properties.
-//! * `pin`: open streams.
+//! * `pin`, `pin_buffer`: open streams.
 //!
 //! Scenarios use [`Device`](crate::device::Device) and [`client`](crate::client), which stand on these.
 
@@ -16,6 +16,7 @@ mod dispatch;
 pub(crate) mod interfaces;
 mod physical;
 mod pin;
+mod pin_buffer;
 mod port;
 mod port_stream;
 mod property;

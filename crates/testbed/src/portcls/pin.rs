@@ -8,33 +8,19 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::Rc;
 
-use super::abi::{
-    AudioPosition, DataRange, HardwareLatency, HardwareRegister, KsState, PresentationPosition,
-};
+use super::abi::{AudioPosition, HardwareLatency, HardwareRegister, KsState, PresentationPosition};
 use super::adapter::{Adapter, PnpState};
 use super::interfaces::{WaveRtOutputStream, WaveRtStream, WaveRtStreamNotification};
+use super::pin_buffer::{AlignedFormat, PinBuffer};
 use super::port::{FilterObject, MiniportReference, Port};
 use super::port_stream::PortStream;
 use super::property::{self, Property, Target};
 use super::reference::Reference;
 use super::served::Held;
-use crate::kernel::mdl;
 use crate::memory;
-use crate::nt::{KEvent, Mdl, NtStatus};
+use crate::nt::{KEvent, NtStatus, Pvoid};
 use crate::schedule::{self, DISPATCH_LEVEL};
 use crate::verifier::{Rule, record};
-
-/// The buffer of a stream.
-pub(crate) struct PinBuffer {
-    mdl: *mut Mdl,
-    /// The modulus of positions, in bytes.
-    pub(crate) bytes: u32,
-    /// Notifications in each cycle.
-    pub(crate) notifications: u32,
-    /// Where user mode sees it.
-    pub(crate) user: *mut u8,
-    user_mapping: *mut u8,
-}
 
 /// An open pin of a wave filter.
 pub(crate) struct PinInstance {
@@ -44,15 +30,15 @@ pub(crate) struct PinInstance {
     state: Cell<KsState>,
     /// The state to go back to when the device wakes.
     state_before_sleep: Cell<Option<KsState>>,
-    buffer: RefCell<Option<PinBuffer>>,
+    pub(super) buffer: RefCell<Option<PinBuffer>>,
     events: RefCell<Vec<*mut KEvent>>,
     busy: Cell<bool>,
     closed: Cell<bool>,
-    notification: RefCell<Option<Reference<WaveRtStreamNotification>>>,
+    pub(super) notification: RefCell<Option<Reference<WaveRtStreamNotification>>>,
     output: RefCell<Option<Reference<WaveRtOutputStream>>>,
     stream: RefCell<Option<Reference<WaveRtStream>>>,
     // These two outlive the stream.
-    port_stream: Held,
+    pub(super) port_stream: Held,
     _port: Held,
 }
 
@@ -147,17 +133,17 @@ impl PinInstance {
     }
 
     /// One control request at a time, as PortCls's mutex has it.
-    fn locked<R>(&self, body: impl FnOnce() -> R) -> R {
+    pub(super) fn locked<R>(&self, body: impl FnOnce() -> R) -> R {
         schedule::wait("the lock of a pin", None, || (!self.busy.replace(true)).then_some(()));
         let result = body();
         self.busy.set(false);
         result
     }
 
-    fn with_stream<R>(
+    pub(super) fn with_stream<R>(
         &self,
         name: &'static str,
-        method: impl FnOnce(crate::nt::Pvoid, &WaveRtStream) -> R,
+        method: impl FnOnce(Pvoid, &WaveRtStream) -> R,
     ) -> Result<R, NtStatus> {
         let stream = self.stream.borrow();
         let stream = stream.as_ref().ok_or(NtStatus::DEVICE_REMOVED)?;
@@ -223,130 +209,13 @@ impl PinInstance {
         Ok(position)
     }
 
-    /// Allocates the buffer: with `notifications` by the notification interface, without by the plain method.
-    pub(crate) fn allocate(&self, requested: u32, notifications: u32) -> Result<(), NtStatus> {
-        let (mut buffer, mut actual, mut offset, mut cache) = (ptr::null_mut(), 0u32, 0u32, u32::MAX);
-        let status = self.locked(|| match notifications {
-            // SAFETY: the outputs live as long as the call.
-            0 => self.with_stream("IMiniportWaveRTStream::AllocateAudioBuffer", |this, table| unsafe {
-                (table.allocate_audio_buffer)(
-                    this,
-                    requested,
-                    &raw mut buffer,
-                    &raw mut actual,
-                    &raw mut offset,
-                    &raw mut cache,
-                )
-            }),
-            count => {
-                let notification = self.notification.borrow();
-                let notification = notification.as_ref().ok_or(NtStatus::INVALID_DEVICE_REQUEST)?;
-                // SAFETY: as above.
-                Ok(notification.call(
-                    "IMiniportWaveRTStreamNotification::AllocateBufferWithNotification",
-                    |this, table| unsafe {
-                        (table.allocate_buffer_with_notification)(
-                            this,
-                            count,
-                            requested,
-                            &raw mut buffer,
-                            &raw mut actual,
-                            &raw mut offset,
-                            &raw mut cache,
-                        )
-                    },
-                ))
-            }
-        })?;
-        status.ok()?;
-        let described = self.check_buffer(buffer, actual, offset, cache, notifications)?;
-        let user_mapping = mdl::map(buffer, true);
-        if described {
-            // SAFETY: the MDL describes at least `offset + actual` bytes.
-            let user = unsafe { user_mapping.add(offset as usize) };
-            *self.buffer.borrow_mut() =
-                Some(PinBuffer { mdl: buffer, bytes: actual, notifications, user, user_mapping });
-        }
-        Ok(())
-    }
-
-    fn check_buffer(
-        &self,
-        buffer: *mut Mdl,
-        actual: u32,
-        offset: u32,
-        cache: u32,
-        notifications: u32,
-    ) -> Result<bool, NtStatus> {
-        let name = "AllocateAudioBuffer";
-        if buffer.is_null() || memory::block_at(buffer.addr()).is_none() {
-            record(
-                Rule::Argument,
-                format!("{name} succeeded with an MDL that is {}", memory::describe(buffer.addr())),
-            );
-            return Err(NtStatus::UNSUCCESSFUL);
-        }
-        if let Some(stream) = self.port_stream.served().content::<PortStream>()
-            && !stream.owns(buffer)
-        {
-            record(Rule::Mdl, format!("{name}: the MDL is not one of IPortWaveRTStream"));
-        }
-        // SAFETY: a live MDL, as was just found.
-        let described = unsafe { (*buffer).byte_count };
-        if actual == 0 || u64::from(offset) + u64::from(actual) > u64::from(described) {
-            record(
-                Rule::Argument,
-                format!("{name}: {actual} bytes from {offset} on, in an MDL of {described} bytes"),
-            );
-            return Err(NtStatus::UNSUCCESSFUL);
-        }
-        if cache > 2 {
-            record(Rule::Argument, format!("{name}: cache type {cache}"));
-        }
-        if notifications > 0 && !actual.is_multiple_of(notifications) {
-            record(Rule::Argument, format!("{name}: {actual} bytes are not {notifications} equal packets"));
-        }
-        Ok(true)
-    }
-
-    /// What the buffer is, if there is one.
-    pub(crate) fn with_buffer<R>(&self, look: impl FnOnce(&PinBuffer) -> R) -> Option<R> {
-        self.buffer.borrow().as_ref().map(look)
-    }
-
-    /// Frees the buffer, if there is one.
-    pub(crate) fn free_buffer(&self) {
-        let Some(buffer) = self.buffer.take() else { return };
-        mdl::unmap(buffer.mdl, buffer.user_mapping);
-        self.locked(|| {
-            if buffer.notifications == 0 {
-                // SAFETY: what the miniport's stream allocated, given back once.
-                let _ = self.with_stream("IMiniportWaveRTStream::FreeAudioBuffer", |this, table| unsafe {
-                    (table.free_audio_buffer)(this, buffer.mdl, buffer.bytes);
-                });
-            } else if let Some(notification) = self.notification.borrow().as_ref() {
-                // SAFETY: as above.
-                notification.call(
-                    "IMiniportWaveRTStreamNotification::FreeBufferWithNotification",
-                    |this, table| unsafe {
-                        (table.free_buffer_with_notification)(this, buffer.mdl, buffer.bytes);
-                    },
-                );
-            }
-        });
-    }
-
     /// Registers a notification event.
     pub(crate) fn register_event(&self, event: *mut KEvent) -> Result<(), NtStatus> {
-        let notification = self.notification.borrow();
-        let notification = notification.as_ref().ok_or(NtStatus::INVALID_DEVICE_REQUEST)?;
         // SAFETY: the event lives until it is unregistered.
-        let status = self.locked(|| {
-            notification
-                .call("IMiniportWaveRTStreamNotification::RegisterNotificationEvent", |this, table| unsafe {
-                    (table.register_notification_event)(this, event)
-                })
-        });
+        let status = self.notification(
+            "IMiniportWaveRTStreamNotification::RegisterNotificationEvent",
+            |this, table| unsafe { (table.register_notification_event)(this, event) },
+        )?;
         status.ok()?;
         self.events.borrow_mut().push(event);
         Ok(())
@@ -354,20 +223,26 @@ impl PinInstance {
 
     /// Unregisters a notification event.
     pub(crate) fn unregister_event(&self, event: *mut KEvent) -> Result<(), NtStatus> {
-        let notification = self.notification.borrow();
-        let notification = notification.as_ref().ok_or(NtStatus::INVALID_DEVICE_REQUEST)?;
+        const METHOD: &str = "IMiniportWaveRTStreamNotification::UnregisterNotificationEvent";
         // SAFETY: the event is alive.
-        let status = self.locked(|| {
-            notification.call(
-                "IMiniportWaveRTStreamNotification::UnregisterNotificationEvent",
-                |this, table| unsafe { (table.unregister_notification_event)(this, event) },
-            )
-        });
+        let status = self.notification(METHOD, |this, table| unsafe {
+            (table.unregister_notification_event)(this, event)
+        })?;
         let mut events = self.events.borrow_mut();
         if let Some(index) = events.iter().position(|known| *known == event) {
             events.remove(index);
         }
         status.ok()
+    }
+
+    fn notification<R>(
+        &self,
+        name: &'static str,
+        method: impl FnOnce(Pvoid, &WaveRtStreamNotification) -> R,
+    ) -> Result<R, NtStatus> {
+        let notification = self.notification.borrow();
+        let notification = notification.as_ref().ok_or(NtStatus::INVALID_DEVICE_REQUEST)?;
+        Ok(self.locked(|| notification.call(name, method)))
     }
 
     /// The latency of the hardware.
@@ -419,7 +294,7 @@ impl PinInstance {
     fn output<R>(
         &self,
         name: &'static str,
-        method: impl FnOnce(crate::nt::Pvoid, &WaveRtOutputStream) -> R,
+        method: impl FnOnce(Pvoid, &WaveRtOutputStream) -> R,
     ) -> Result<R, NtStatus> {
         let output = self.output.borrow();
         let output = output.as_ref().ok_or(NtStatus::INVALID_DEVICE_REQUEST)?;
@@ -524,31 +399,5 @@ impl PinInstance {
     /// Whether it has been closed.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
-    }
-}
-
-/// A format in memory that ends where its bytes end, so that a driver that reads on faults.
-pub(super) struct AlignedFormat {
-    address: *mut u8,
-}
-
-impl AlignedFormat {
-    pub(super) fn new(bytes: &[u8]) -> Self {
-        let address = memory::allocate(bytes.len(), "a data format of the audio engine");
-        // SAFETY: just allocated, with as many bytes.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), address, bytes.len()) };
-        Self { address }
-    }
-
-    pub(super) fn pointer(&self) -> *const DataRange {
-        self.address.cast::<DataRange>().cast_const()
-    }
-}
-
-impl Drop for AlignedFormat {
-    fn drop(&mut self) {
-        if crate::machine::try_machine().is_some() {
-            memory::free(self.address);
-        }
     }
 }

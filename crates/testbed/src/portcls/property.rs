@@ -10,7 +10,7 @@ use super::abi::{
     AutomationTable, DataRange, KsPinDescriptor, MultipleItem, PinDescriptor, PropertyRequest, guid, verb,
 };
 use super::descriptor::find_property;
-use super::pin::AlignedFormat;
+use super::pin_buffer::AlignedFormat;
 use super::port::FilterObject;
 use crate::crossing::call_driver;
 use crate::kernel::irp;

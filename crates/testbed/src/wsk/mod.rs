@@ -16,6 +16,8 @@ mod provider;
 mod registration;
 mod request;
 mod socket;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

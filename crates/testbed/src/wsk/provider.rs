@@ -111,16 +111,21 @@ fn socket(client: Pvoid, wanted: &Wanted, irp: *mut Irp) -> NtStatus {
     };
     let refusal = match (fault, wanted) {
         (Some(Fault::Status(status)), _) => Some(status),
-        (_, Wanted { family: AF_INET, socket_type: SOCK_DGRAM, protocol: IPPROTO_UDP, .. }) => None,
-        // IPv6 exists on Windows; this network has none.
-        (_, Wanted { family: AF_INET6, .. }) => Some(NtStatus::NOT_SUPPORTED),
-        _ => Some(NtStatus::NOT_SUPPORTED),
-    };
-    let refusal = refusal.or_else(|| match wanted.flags {
-        FLAG_DATAGRAM_SOCKET => None,
-        FLAG_BASIC_SOCKET => Some(NtStatus::NOT_SUPPORTED),
+        (
+            _,
+            Wanted {
+                family: AF_INET,
+                socket_type: SOCK_DGRAM,
+                protocol: IPPROTO_UDP,
+                flags: FLAG_DATAGRAM_SOCKET,
+            },
+        ) => None,
+        // Windows has IPv6 and basic sockets, too; this network does not.
+        (_, Wanted { family: AF_INET6, .. } | Wanted { flags: FLAG_BASIC_SOCKET, .. }) => {
+            Some(NtStatus::NOT_SUPPORTED)
+        }
         _ => Some(NtStatus::INVALID_PARAMETER),
-    });
+    };
     let make = move || match refusal {
         Some(status) => status.into(),
         None => Ending { status: NtStatus::SUCCESS, information: Socket::create(Rc::clone(&registered)) },

@@ -12,9 +12,9 @@ use crate::{breaks, clean};
 
 const BASE: u64 = 0x1_4000_0000;
 const TEXT: u32 = 0x1000;
-const RDATA: u32 = 0x2000;
+pub(super) const RDATA: u32 = 0x2000;
 const DATA: u32 = 0x3000;
-const INIT: u32 = 0x4000;
+pub(super) const INIT: u32 = 0x4000;
 const RELOC: u32 = 0x5000;
 const IMAGE_BYTES: u32 = 0x6000;
 /// In `.rdata`.
@@ -30,7 +30,7 @@ const EXECUTE: u32 = 0x2000_0000;
 const DISCARDABLE: u32 = 0x0200_0000;
 
 /// `ret`
-const RETURN: &[u8] = &[0xC3];
+pub(super) const RETURN: &[u8] = &[0xC3];
 
 /// Bytes at offsets.
 struct Bytes(Vec<u8>);
@@ -54,7 +54,7 @@ impl Bytes {
 }
 
 /// A native image whose file layout is its memory layout: DriverEntry in INIT, one function in `.text`.
-fn image(entry: &[u8], text: &[u8], imported: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn image(entry: &[u8], text: &[u8], imported: &[(&str, &str)]) -> Vec<u8> {
     let mut file = Bytes(vec![0; IMAGE_BYTES as usize]);
     file.put(0, b"MZ");
     file.put_u32(0x3C, 0x40);
@@ -124,7 +124,7 @@ fn put_imports(file: &mut Bytes, imported: &[(&str, &str)]) {
     }
 }
 
-fn load(bytes: Vec<u8>) -> Result<Driver, LoadError> {
+pub(super) fn load(bytes: Vec<u8>) -> Result<Driver, LoadError> {
     Driver::load(&Image::from_bytes("test.sys", bytes)?, "Test")
 }
 

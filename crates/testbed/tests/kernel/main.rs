@@ -5,6 +5,7 @@
 
 mod faults;
 mod image;
+mod instructions;
 mod irps;
 mod mdls;
 mod objects;

@@ -1,0 +1,206 @@
+//! Buffers and their notifications: 0, 1 or 2 in each cycle, at exact ticks.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::{assert_same_audio, audio_of, noise, prompt_network, sent, source, tick_of, with_device};
+use testbed::client::{Buffer, Format};
+use testbed::device::Device;
+use testbed::kernel::event;
+use testbed::nt::NtStatus;
+use testbed::portcls::CloseOrder;
+use testbed::portcls::abi::KsState;
+use testbed::schedule;
+
+fn format() -> Format {
+    Format::pcm(48_000, 16, 2)
+}
+
+/// Plays `frames` frames and gives the ticks of the notifications since the start.
+fn ticks(device: &Device, buffer: Buffer, rate: u32, frames: usize) -> Vec<u64> {
+    let format = Format::pcm(rate, 16, 2);
+    let audio = noise(20, frames * 4);
+    let mut stream = device.open(&format, buffer).expect("a stream");
+    let mut player = stream.player(source(audio.clone()));
+    player.start().expect("it starts");
+    let base = player.base();
+    let played = player.finish().expect("it plays");
+    stream.close();
+    assert_same_audio(&audio_of(&sent()), &audio);
+    played.notifications.iter().map(|tick| tick - base).collect()
+}
+
+/// The first `count` multiples of a period, in ticks of 100 ns.
+fn periods(frames: u64, rate: u32, count: u64) -> Vec<u64> {
+    (1..=count).map(|number| tick_of(0, number * frames, rate, 10_000_000)).collect()
+}
+
+#[test]
+fn two_notifications_come_in_the_middle_and_at_the_end() {
+    // A packet of the network is 288 frames, so no two wakes are closer than a millisecond.
+    let outcome = with_device(prompt_network(), |device| {
+        ticks(device, Buffer::Notified { bytes: 4608, count: 2 }, 44_100, 5800)
+    });
+    assert_eq!(outcome.expect_clean(), periods(576, 44_100, 10));
+}
+
+#[test]
+fn one_notification_comes_at_the_end() {
+    let outcome = with_device(prompt_network(), |device| {
+        ticks(device, Buffer::Notified { bytes: 4608, count: 1 }, 48_000, 11_600)
+    });
+    assert_eq!(outcome.expect_clean(), periods(1152, 48_000, 10));
+}
+
+#[test]
+fn without_notifications_the_audio_is_the_same() {
+    let outcome = with_device(prompt_network(), |device| {
+        // From 20 ms to 2 s.
+        for bytes in [3840, 38_400, 384_000] {
+            assert_eq!(ticks(device, Buffer::Polled { bytes }, 48_000, 20_000), []);
+        }
+    });
+    outcome.expect_clean();
+}
+
+#[test]
+fn three_notifications_are_refused() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream = device.open_pin(0, &format()).expect("a stream");
+        stream.allocate(Buffer::Notified { bytes: 3840, count: 3 })
+    });
+    assert_eq!(outcome.expect_clean(), Err(NtStatus::INVALID_PARAMETER));
+}
+
+#[test]
+fn a_buffer_too_small_for_a_frame_in_each_packet_is_refused() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream = device.open_pin(0, &format()).expect("a stream");
+        let refused = [
+            stream.allocate(Buffer::Polled { bytes: 0 }),
+            stream.allocate(Buffer::Polled { bytes: 3 }),
+            stream.allocate(Buffer::Notified { bytes: 7, count: 2 }),
+        ];
+        stream.allocate(Buffer::Notified { bytes: 8, count: 2 }).expect("two frames are two packets");
+        refused
+    });
+    let invalid = Err(NtStatus::INVALID_PARAMETER);
+    assert_eq!(outcome.expect_clean(), [invalid, invalid, invalid]);
+}
+
+#[test]
+fn a_buffer_is_whole_packets_of_whole_frames() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut sizes = Vec::new();
+        for (bits, buffer) in [
+            (16, Buffer::Notified { bytes: 3847, count: 2 }),
+            (24, Buffer::Notified { bytes: 5769, count: 2 }),
+            (24, Buffer::Polled { bytes: 4097 }),
+        ] {
+            let mut stream = device.open_pin(0, &Format::pcm(48_000, bits, 2)).expect("a stream");
+            stream.allocate(buffer).expect("a buffer");
+            sizes.push(stream.buffer_bytes());
+        }
+        sizes
+    });
+    assert_eq!(outcome.expect_clean(), [3840, 5760, 4092]);
+}
+
+#[test]
+fn a_second_buffer_needs_the_first_to_be_freed() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream = device.open_pin(0, &format()).expect("a stream");
+        stream.allocate(Buffer::Polled { bytes: 3840 }).expect("a buffer");
+        let second = stream.allocate(Buffer::Polled { bytes: 3840 });
+        stream.free_buffer();
+        stream.allocate(Buffer::Notified { bytes: 7680, count: 2 }).expect("another buffer");
+        (second, stream.buffer_bytes())
+    });
+    assert_eq!(outcome.expect_clean(), (Err(NtStatus::INVALID_DEVICE_STATE), 7680));
+}
+
+#[test]
+fn events_are_registered_once_and_found_when_they_go() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream =
+            device.open(&format(), Buffer::Notified { bytes: 3840, count: 2 }).expect("a stream");
+        let event = stream.register_event().expect("a second event");
+        let again = stream.register_again(event);
+        stream.unregister_event(event).expect("it was registered");
+        let absent = stream.unregister_event(event);
+        (again, absent)
+    });
+    assert_eq!(outcome.expect_clean(), (Err(NtStatus::UNSUCCESSFUL), Err(NtStatus::NOT_FOUND)));
+}
+
+#[test]
+fn an_event_that_was_unregistered_is_not_set_again() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream =
+            device.open(&format(), Buffer::Notified { bytes: 3840, count: 2 }).expect("a stream");
+        let event = stream.register_event().expect("a second event");
+        stream.set_state(KsState::Run).expect("it runs");
+        let set = event::wait(event, Some(schedule::now() + 11_000_000));
+        stream.unregister_event(event).expect("it was registered");
+        let set_again = event::wait(event, Some(schedule::now() + 100_000_000));
+        (set, set_again)
+    });
+    assert_eq!(outcome.expect_clean(), (true, false));
+}
+
+#[test]
+fn a_stream_closes_in_either_order_of_buffer_and_events() {
+    let outcome = with_device(prompt_network(), |device| {
+        for order in [CloseOrder::EventsFirst, CloseOrder::BufferFirst] {
+            let mut stream =
+                device.open(&format(), Buffer::Notified { bytes: 3840, count: 2 }).expect("a stream");
+            stream.set_state(KsState::Run).expect("it runs");
+            schedule::sleep_until(schedule::now() + 33_000_000);
+            stream.close_in_order(order);
+        }
+    });
+    outcome.expect_clean();
+}
+
+#[test]
+fn the_position_is_a_function_of_the_counter_at_every_level() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream = device.open(&format(), Buffer::Polled { bytes: 38_400 }).expect("a stream");
+        stream.set_state(KsState::Run).expect("it runs");
+        let start = schedule::now();
+        let mut positions = Vec::new();
+        for milliseconds in [0, 1, 10, 99, 100, 199, 200, 250] {
+            schedule::sleep_until(start + milliseconds * 1_000_000);
+            let passive = stream.position().expect("a position");
+            let dispatch = stream.position_at_dispatch_level().expect("a position");
+            assert_eq!((passive, passive.write_offset), (dispatch, passive.play_offset));
+            positions.push(passive.play_offset);
+        }
+        positions
+    });
+    let frames = [0, 48, 480, 4752, 4800, 9552, 9600, 12_000];
+    let expected: Vec<u64> = frames.iter().map(|frame| frame * 4 % 38_400).collect();
+    assert_eq!(outcome.expect_clean(), expected);
+}
+
+#[test]
+fn without_a_buffer_the_stream_has_no_position_and_does_not_run() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream = device.open_pin(0, &format()).expect("a stream");
+        let position = stream.position().expect("a position");
+        (position.play_offset, position.write_offset, stream.set_state(KsState::Run))
+    });
+    assert_eq!(outcome.expect_clean(), (0, 0, Err(NtStatus::INVALID_DEVICE_STATE)));
+}
+
+#[test]
+fn there_is_a_latency_and_there_are_no_registers() {
+    let outcome = with_device(prompt_network(), |device| {
+        let stream = device.open(&format(), Buffer::Polled { bytes: 3840 }).expect("a stream");
+        (stream.latency().expect("a latency"), stream.registers().expect("an answer"))
+    });
+    let (latency, registers) = outcome.expect_clean();
+    // One packet of the network: 288 frames are 6 ms.
+    assert_eq!((latency.fifo_size, latency.chipset_delay, latency.codec_delay), (0, 60_000, 0));
+    assert_eq!(registers, (NtStatus::NOT_IMPLEMENTED, NtStatus::NOT_IMPLEMENTED));
+}

@@ -1,0 +1,128 @@
+//! What streaming costs: the difference between a long run and one of half its length, so that start and end do not
+//! count.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use protocol::{StreamFormat, default_mask};
+use testbed::DriverUse;
+use testbed::image::Image;
+
+use super::life::{Life, Memory, Plan, Watch, live};
+
+/// What is measured: frames per second, bits, channels.
+const FORMATS: [(u32, u16, u16); 4] = [(48_000, 16, 2), (44_100, 16, 2), (96_000, 24, 2), (192_000, 32, 2)];
+/// Length of the shorter run in which time is measured, in seconds of audio.
+const TIME_SECONDS: u64 = 5;
+/// Length of the shorter run in which instructions are counted, in seconds of audio. They are the same in every run, but
+/// each takes a microsecond.
+const INSTRUCTION_SECONDS: u64 = 1;
+/// How often time is measured; the best counts, because other programs only ever add to it.
+const REPEATS: u64 = 5;
+/// How many lives the driver has for the table.
+pub const LIVES: u64 = FORMATS.len() as u64 * (REPEATS * 2 + 2);
+
+/// What playing a format costs.
+pub struct Row {
+    /// The format.
+    pub format: StreamFormat,
+    /// Packets that left in the longer of the runs.
+    pub packets: u64,
+    /// Processor time of driver code for each packet, in microseconds.
+    pub cpu: f64,
+    /// Instructions of driver code for each packet; `None` where the testbed cannot count them.
+    pub instructions: Option<f64>,
+    /// Calls of memcpy, memmove and memset for each packet, and the bytes that they wrote.
+    pub copies: (f64, f64),
+    /// How often the driver's threads woke in a second of audio.
+    pub wakes: f64,
+    /// Its non-paged pool.
+    pub memory: Memory,
+    /// How late packets left, in ticks of the performance counter, in order.
+    pub lateness: Vec<u64>,
+}
+
+/// What happens once: from the driver's load to the first RUN.
+pub struct StartUp {
+    /// Processor time of driver code.
+    pub cpu: Duration,
+    /// Instructions of driver code.
+    pub instructions: Option<u64>,
+}
+
+/// A run and one of twice its length.
+struct Pair {
+    short: Life,
+    long: Life,
+}
+
+impl Pair {
+    fn packets(&self) -> f64 {
+        self.long.departures.len().saturating_sub(self.short.departures.len()).max(1) as f64
+    }
+
+    /// How much more of something the longer run took.
+    fn more(&self, of: impl Fn(&DriverUse) -> u64) -> f64 {
+        of(&self.long.total) as f64 - of(&self.short.total) as f64
+    }
+}
+
+/// Measures every format. `lived` is called after each life.
+///
+/// # Errors
+/// The driver does not play, or breaks a rule.
+pub fn measure(image: &Image, lived: &dyn Fn()) -> Result<(Vec<Row>, StartUp)> {
+    let mut rows = Vec::new();
+    let mut start_up = None;
+    for (rate, bits, channels) in FORMATS {
+        let format = StreamFormat::new(rate, bits, channels, default_mask(channels))?;
+        let (row, once) = measure_format(image, format, lived)?;
+        rows.push(row);
+        start_up.get_or_insert(once);
+    }
+    Ok((rows, start_up.expect("there are formats")))
+}
+
+fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Result<(Row, StartUp)> {
+    let pair = |watch, seconds| -> Result<Pair> {
+        let run = |seconds| {
+            let life = live(image, Plan { format, seconds, watch })?;
+            lived();
+            anyhow::Ok(life)
+        };
+        Ok(Pair { short: run(seconds)?, long: run(2 * seconds)? })
+    };
+    let counted = pair(Watch::Instructions, INSTRUCTION_SECONDS)?;
+    let mut timed = pair(Watch::Time, TIME_SECONDS)?;
+    let mut once = timed.short.start_up.cpu;
+    for _ in 1..REPEATS {
+        let again = pair(Watch::Time, TIME_SECONDS)?;
+        once = once.min(again.short.start_up.cpu).min(again.long.start_up.cpu);
+        timed.short.total.cpu = timed.short.total.cpu.min(again.short.total.cpu);
+        timed.long.total.cpu = timed.long.total.cpu.min(again.long.total.cpu);
+    }
+    let packets = timed.packets();
+    let instructions = counted.long.total.instructions.is_some();
+    let mut lateness = timed.long.lateness(format);
+    lateness.sort_unstable();
+    let row = Row {
+        format,
+        packets: timed.long.departures.len() as u64,
+        cpu: timed.more(|used| used.cpu.as_nanos() as u64) / 1e3 / packets,
+        instructions: instructions
+            .then(|| counted.more(|used| used.instructions.unwrap_or(0)) / counted.packets()),
+        copies: (
+            timed.more(|used| calls(used, |name| ["memcpy", "memmove", "memset"].contains(&name))) / packets,
+            timed.more(|used| used.copied) / packets,
+        ),
+        wakes: timed.more(|used| calls(used, |name| name.starts_with("KeWaitFor"))) / TIME_SECONDS as f64,
+        memory: timed.long.memory,
+        lateness,
+    };
+    Ok((row, StartUp { cpu: once, instructions: counted.short.start_up.instructions }))
+}
+
+/// How often the driver called functions of these names.
+fn calls(used: &DriverUse, is_one: impl Fn(&str) -> bool) -> u64 {
+    used.crossings.iter().filter(|(name, _)| is_one(name)).map(|(_, count)| count).sum()
+}

@@ -1,0 +1,194 @@
+//! What `cargo xtask bench` prints.
+
+use std::fmt::Write as _;
+
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use protocol::StreamFormat;
+use testbed::image::check::ImageSummary;
+
+use super::measure::{Row, StartUp};
+use super::real::Real;
+
+/// The most non-paged pool that the driver may have beside the WaveRT buffer, in bytes.
+const MEMORY_GOAL: usize = 128 * 1024;
+
+const HEADER: [&str; 7] = [
+    "format",
+    "packets",
+    "CPU per packet\nµs",
+    "instructions\nper packet",
+    "wake-ups\nper second",
+    "non-paged pool\nKiB at peak",
+    "lateness, 100 ns ticks\nmin / median / max",
+];
+
+/// Everything that was measured, for people.
+pub fn report(rows: &[Row], start_up: &StartUp, real: &Real, image: &ImageSummary) -> String {
+    let mut text = format!("{}\n{}\n\n", table(rows), footnotes(rows));
+    let lines = [
+        ("start-up", start_up_line(start_up)),
+        ("real clock", real_line(real)),
+        ("memory", memory_line(rows)),
+        ("scream.sys", file_line(image)),
+    ];
+    for (name, line) in lines {
+        let _ = writeln!(text, "{name:10} {line}");
+    }
+    text
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(HEADER);
+    for row in rows {
+        table.add_row([
+            name(row.format),
+            row.packets.to_string(),
+            format!("{:.2}", row.cpu),
+            row.instructions.map_or_else(|| "not counted".to_owned(), |count| format!("{count:.1}")),
+            format!("{:.1}", row.wakes),
+            format!("{:.1}", kib(row.memory.total())),
+            spread(&row.lateness),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// What the columns mean, and what is not in them.
+fn footnotes(rows: &[Row]) -> String {
+    let calls = rows.iter().map(|row| row.copies.0).fold(0.0, f64::max);
+    let bytes = rows.iter().map(|row| row.copies.1).fold(0.0, f64::max);
+    format!(
+        "Processor time and instructions are those of driver code while it plays: a run of 2 N seconds less one of N.\n\
+         Crossing into the testbed is calibrated and taken off. The functions of Windows are not in them, nor are\n\
+         memcpy and memset, which the driver imports: at most {calls:.1} calls and {bytes:.0} bytes per packet.\n\
+         Lateness: from the tick at which a packet's last frame was played to its WskSendTo, under the virtual clock.\n\
+         A packet whose end is less than 1 ms after another wake-up waits for the next: the driver wakes no more often."
+    )
+}
+
+fn start_up_line(start_up: &StartUp) -> String {
+    let instructions =
+        start_up.instructions.map_or_else(String::new, |count| format!(" and {count} instructions"));
+    format!(
+        "{:.0} µs{instructions}, once, from the driver's load to the first RUN",
+        start_up.cpu.as_nanos() as f64 / 1e3
+    )
+}
+
+fn real_line(real: &Real) -> String {
+    let late = &real.lateness;
+    let mut line = format!(
+        "{}: lateness {:.3} ms median, {:.3} ms p99, {:.3} ms max; {} packets sent, {} received on loopback UDP",
+        name(real.format),
+        quantile(late, 0.5),
+        quantile(late, 0.99),
+        quantile(late, 1.0),
+        real.sent,
+        real.received
+    );
+    if real.gaps > 0 {
+        let _ = write!(line, "; this machine was too busy to play in real time ({} gaps)", real.gaps);
+    }
+    line
+}
+
+fn memory_line(rows: &[Row]) -> String {
+    let Some(most) = rows.iter().map(|row| row.memory).max_by_key(|memory| memory.total()) else {
+        return "nothing was measured".to_owned();
+    };
+    format!(
+        "{:.1} KiB of non-paged pool beside the WaveRT buffer ({:.1} in blocks, {:.1} in IRPs and MDLs); goal at most {} KiB: {}",
+        kib(most.total()),
+        kib(most.blocks),
+        kib(most.requests),
+        MEMORY_GOAL / 1024,
+        if most.total() <= MEMORY_GOAL { "met" } else { "missed" }
+    )
+}
+
+fn file_line(image: &ImageSummary) -> String {
+    let sections: Vec<_> =
+        image.sections.iter().map(|section| format!("{} {}", section.name, section.size)).collect();
+    format!("{} bytes ({})", image.size, sections.join(", "))
+}
+
+/// A format in words.
+pub fn name(format: StreamFormat) -> String {
+    let channels = match format.channels() {
+        1 => "mono".to_owned(),
+        2 => "stereo".to_owned(),
+        more => format!("{more} channels"),
+    };
+    format!("{} kHz / {} bit / {channels}", f64::from(format.rate().get()) / 1e3, format.bits())
+}
+
+fn kib(bytes: usize) -> f64 {
+    bytes as f64 / 1024.0
+}
+
+/// The least, the middle and the greatest of values in order.
+fn spread(values: &[u64]) -> String {
+    match values {
+        [] => "none".to_owned(),
+        [first, .., last] => format!("{first} / {} / {last}", values[values.len() / 2]),
+        [only] => format!("{only} / {only} / {only}"),
+    }
+}
+
+/// The value below which a part of the values lies, which are in order; 0 of none.
+pub fn quantile(values: &[f64], part: f64) -> f64 {
+    let last = values.len().saturating_sub(1);
+    values.get((last as f64 * part).round() as usize).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::life::Memory;
+    use protocol::default_mask;
+
+    fn row(blocks: usize) -> Row {
+        Row {
+            format: StreamFormat::new(44_100, 16, 2, default_mask(2)).unwrap(),
+            packets: 1531,
+            cpu: 1.234,
+            instructions: Some(600.04),
+            copies: (2.0, 1152.4),
+            wakes: 253.0,
+            memory: Memory { blocks, requests: 1024 },
+            lateness: vec![0, 0, 3, 40, 900],
+        }
+    }
+
+    #[test]
+    fn a_row_of_the_table_has_every_figure() {
+        let text = table(&[row(2048)]).to_string();
+        let last = text.lines().rfind(|line| line.contains("kHz")).unwrap();
+        let cells: Vec<_> = last.trim_matches('│').split('┆').map(str::trim).collect();
+        assert_eq!(
+            cells,
+            ["44.1 kHz / 16 bit / stereo", "1531", "1.23", "600.0", "253.0", "3.0", "0 / 3 / 900"]
+        );
+    }
+
+    #[test]
+    fn the_goal_is_met_up_to_its_last_byte() {
+        let told = |blocks| memory_line(&[row(1), row(blocks)]);
+        assert!(told(127 * 1024).ends_with("goal at most 128 KiB: met"));
+        assert!(told(127 * 1024 + 1).ends_with("goal at most 128 KiB: missed"));
+    }
+
+    #[test]
+    fn quantiles_of_few_values_are_values() {
+        assert_eq!(quantile(&[], 0.5), 0.0);
+        assert_eq!(quantile(&[7.0], 0.99), 7.0);
+        let hundred: Vec<f64> = (0..=100).map(f64::from).collect();
+        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|part| quantile(&hundred, part)), [0.0, 50.0, 99.0, 100.0]);
+        assert_eq!(spread(&[4]), "4 / 4 / 4");
+    }
+}
