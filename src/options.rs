@@ -37,7 +37,8 @@ impl Options {
                 return options;
             }
         };
-        if let Some(text) = usable(c"UnicastIPv4", c"no text (REG_SZ)", key.text(&utf16::<11>(b"UnicastIPv4")))
+        if let Some(text) =
+            usable(c"UnicastIPv4", c"no text (REG_SZ)", key.text(&utf16::<11>(b"UnicastIPv4")))
         {
             match destination(&text) {
                 Some(address) => options.address = address,

@@ -11,7 +11,10 @@ use crate::cyclic::CyclicBuffer;
 use crate::packet_mode::PacketsPerBuffer;
 
 /// The wake-ups of one running stream: when the next unit to send is full, at the next notification
-/// boundary, and often enough that the buffer is never lost; never within 1 ms of the previous one.
+/// boundary, and often enough that the buffer is never lost; never more than 1,000 a second.
+///
+/// Two may be closer than 1 ms (a packet and a notification often are), but then a third waits: among any that follow
+/// each other, the last is at least as many milliseconds after the first as there are between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Frames of a full network packet or ring chunk.
@@ -22,8 +25,8 @@ pub struct Schedule {
     stride: NonZeroU64,
     /// The frame that the unit being filled starts with, or any whole number of units before.
     origin: u64,
-    /// The deadline given last, in ticks.
-    previous: Option<u64>,
+    /// Where the last deadline would be, in ticks, if all were 1 ms apart and none before its time, and 1 ms more.
+    allowance: Option<u64>,
 }
 
 impl Schedule {
@@ -55,14 +58,14 @@ impl Schedule {
             period,
             stride: NonZeroU64::new(stride).unwrap_or(NonZeroU64::MIN),
             origin: 0,
-            previous: None,
+            allowance: None,
         })
     }
 
     /// RUN at a position in frames: nothing is pending and the next deadline is not held back.
     pub fn restart(&mut self, position: u64) {
         self.origin = position;
-        self.previous = None;
+        self.allowance = None;
     }
 
     /// A unit was sent short, or sending begins again after silence: the next unit starts with frame `position`.
@@ -83,8 +86,9 @@ impl Schedule {
     pub fn next_wake(&mut self, position: &StreamPosition, consumed: u64) -> Option<u64> {
         let wanted = position.tick_of(self.next_frame(consumed))?;
         let gap = position.clock().frequency().ticks_per_ms();
-        let wake = self.previous.map_or(wanted, |previous| wanted.max(previous.saturating_add(gap)));
-        self.previous = Some(wake);
+        let allowance = self.allowance.unwrap_or(wanted);
+        let wake = wanted.max(allowance.saturating_sub(gap));
+        self.allowance = Some(allowance.max(wake).saturating_add(gap));
         Some(wake)
     }
 
@@ -200,11 +204,29 @@ mod tests {
 
     #[test]
     fn small_packets_wake_once_in_a_millisecond() {
+        // A packet is 0.75 ms, and a millisecond is 48 000 ticks.
         let mut schedule = schedule(36, 96_000, None);
         let position = running();
-        assert_eq!(schedule.next_wake(&position, 0), Some(36_000));
-        assert_eq!(schedule.next_wake(&position, 36), Some(84_000));
-        assert_eq!(schedule.next_wake(&position, 84), Some(132_000));
+        let mut consumed = 0;
+        let mut wakes = [0_u64; 7];
+        for wake in &mut wakes {
+            *wake = schedule.next_wake(&position, consumed).unwrap();
+            consumed = *wake / 1_000;
+        }
+        // The first may be early by what the packets are shorter; from then on every millisecond.
+        assert_eq!(wakes, [36_000, 72_000, 108_000, 144_000, 180_000, 228_000, 276_000]);
+    }
+
+    #[test]
+    fn a_packet_and_a_notification_that_are_close_both_have_their_time() {
+        // Packets of 6 ms and periods of 20.5 ms: at 18, 20.5, 24, 30, 36, 41, 42 ms.
+        let mut schedule = schedule(288, 1_968, Some(PacketsPerBuffer::Two));
+        let position = running();
+        let mut consumed = 0;
+        for frame in [288, 576, 864, 984, 1152, 1440, 1728, 1968, 2016] {
+            assert_eq!(schedule.next_wake(&position, consumed), Some(frame * 1_000));
+            consumed = frame;
+        }
     }
 
     #[test]

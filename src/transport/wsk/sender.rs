@@ -21,6 +21,10 @@ use crate::transport::Transport;
 /// Packets that can be under way at once: 0.31 s of CD audio, or 36 ms of the densest format.
 const SLOTS: usize = 48;
 
+/// Packets that wait for a socket that is not open yet: enough for the time that takes when all is well, and not so many
+/// that they would be heard late.
+const WAITING: usize = 8;
+
 /// What completions share with the sender.
 struct Traffic {
     /// Bit n: slot n is free.
@@ -35,6 +39,12 @@ struct Traffic {
 }
 
 impl Traffic {
+    /// The packet in a slot is lost; the slot is free.
+    fn give_up(&self, index: u32) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.free.fetch_or(1 << index, Ordering::Release);
+    }
+
     /// Gives up one of the `users`.
     fn leave(&self) {
         if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -126,12 +136,14 @@ impl Sender {
         Ok(Self { format, slots, traffic, socket: None, remote, filling: 0, full: Queue::new() })
     }
 
-    /// Packets go out through `socket` from now on; without one they are counted as lost.
+    /// Packets go out through `socket` from now on, the last few that waited for it first; without one they wait, and
+    /// all but the last few are lost.
     ///
     /// A socket that is taken away is not used by any function afterwards, though packets may be under way.
     pub fn use_socket(&mut self, socket: Option<OpenSocket>) {
         self.socket = socket;
         self.traffic.socket_is_broken.store(false, Ordering::Release);
+        self.send();
     }
 
     /// Whether the socket has to be closed, and another one opened.
@@ -179,12 +191,7 @@ impl Sender {
     }
 
     /// Sends one packet; its slot comes back when that is done, also when it fails.
-    fn send_slot(&self, slot: &Slot) {
-        let Some(socket) = self.socket else {
-            self.traffic.lost.fetch_add(1, Ordering::Relaxed);
-            self.traffic.free.fetch_or(1 << slot.index, Ordering::Release);
-            return;
-        };
+    fn send_slot(&self, slot: &Slot, socket: OpenSocket) {
         // SAFETY: the slot is ours: it is not free, and not under way.
         let length = unsafe { (*slot.packet.get()).as_bytes().len() };
         // SAFETY: as above.
@@ -225,9 +232,12 @@ impl Transport for Sender {
     }
 
     fn send(&mut self) {
-        while let Some(index) = self.full.pop() {
-            if let Some(Some(slot)) = self.slots.get(index) {
-                self.send_slot(slot);
+        let keep = if self.socket.is_some() { 0 } else { WAITING };
+        while self.full.length > keep {
+            let Some(Some(slot)) = self.full.pop().and_then(|index| self.slots.get(index)) else { return };
+            match self.socket {
+                Some(socket) => self.send_slot(slot, socket),
+                None => self.traffic.give_up(slot.index),
             }
         }
     }

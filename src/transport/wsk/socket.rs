@@ -66,26 +66,29 @@ pub struct Socket {
     operation: Box<Operation>,
     /// Must stay valid until the bind completes.
     local: Box<UnsafeCell<SOCKADDR_IN>>,
-    /// Ticks of the performance counter between two attempts.
-    retry_interval: u64,
+    /// Ticks of the performance counter in a second: the longest time between two attempts.
+    second: u64,
+    /// Attempts that have failed one after the other.
+    failures: u32,
 }
 
 // SAFETY: the address is only touched by the step that is under way.
 unsafe impl Send for Socket {}
 
 impl Socket {
-    /// A socket that is not open yet. `retry_interval` is in ticks of the performance counter.
+    /// A socket that is not open yet. `second` is in ticks of the performance counter.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn try_new(client: &'static Client, retry_interval: u64) -> Result<Self> {
+    pub fn try_new(client: &'static Client, second: u64) -> Result<Self> {
         Ok(Self {
             phase: Phase::Closed { retry_at: 0 },
             provider: None,
             client,
             operation: try_box(Operation::try_new()?)?,
             local: try_box(UnsafeCell::new(ipv4_address([0; 4], 0)))?,
-            retry_interval,
+            second,
+            failures: 0,
         })
     }
 
@@ -123,6 +126,7 @@ impl Socket {
             Phase::Binding(socket) => match check(status) {
                 Ok(()) => {
                     self.phase = Phase::Ready(socket);
+                    self.failures = 0;
                     return Some(socket);
                 }
                 Err(status) => {
@@ -215,7 +219,10 @@ impl Socket {
     }
 
     fn closed(&mut self, now: u64) {
-        self.phase = Phase::Closed { retry_at: now.saturating_add(self.retry_interval) };
+        // 1/64 of a second after the first failure, then twice as long each time, up to a second.
+        let wait = self.second >> 6_u32.saturating_sub(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        self.phase = Phase::Closed { retry_at: now.saturating_add(wait) };
         self.provider = None;
     }
 }
