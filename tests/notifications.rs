@@ -163,7 +163,7 @@ fn a_stream_closes_in_either_order_of_buffer_and_events() {
 }
 
 #[test]
-fn the_position_is_a_function_of_the_counter_at_every_level() {
+fn the_position_is_a_function_of_the_counter() {
     let outcome = with_device(prompt_network(), |device| {
         let mut stream = device.open(&format(), Buffer::Polled { bytes: 38_400 }).expect("a stream");
         stream.set_state(KsState::Run).expect("it runs");
@@ -181,6 +181,79 @@ fn the_position_is_a_function_of_the_counter_at_every_level() {
     let frames = [0, 48, 480, 4752, 4800, 9552, 9600, 12_000];
     let expected: Vec<u64> = frames.iter().map(|frame| frame * 4 % 38_400).collect();
     assert_eq!(outcome.expect_clean(), expected);
+}
+
+#[test]
+fn at_dispatch_level_the_position_is_where_the_thread_has_come_to() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream = device.open(&format(), Buffer::Polled { bytes: 38_400 }).expect("a stream");
+        stream.set_state(KsState::Run).expect("it runs");
+        let start = schedule::now();
+        // Packets are full after 6, 12, 18 ms: nothing can be copied at DISPATCH_LEVEL in between.
+        [5, 6, 11, 12, 17].map(|milliseconds| {
+            schedule::sleep_until(start + milliseconds * 1_000_000 + 1);
+            stream.position_at_dispatch_level().expect("a position").play_offset / 4
+        })
+    });
+    assert_eq!(outcome.expect_clean(), [0, 288, 288, 576, 576]);
+}
+
+/// Plays with a client that writes over every byte as soon as the position has passed it.
+fn heard_from_a_greedy_client(at_dispatch_level: bool) -> (Vec<u8>, Vec<u8>) {
+    const RING: usize = 19_200;
+    let audio = noise(21, 48_000 * 4);
+    let played = audio.clone();
+    let outcome = with_device(prompt_network(), move |device| {
+        let mut stream = device.open(&format(), Buffer::Polled { bytes: RING as u32 }).expect("a stream");
+        stream.write(0, &audio[..RING]);
+        stream.set_state(KsState::Run).expect("it runs");
+        let (mut passed, mut poll) = (0, schedule::now());
+        while passed + RING < audio.len() {
+            poll += 1_700_000;
+            schedule::sleep_until(poll);
+            let position = if at_dispatch_level {
+                stream.position_at_dispatch_level().expect("a position")
+            } else {
+                stream.position().expect("a position")
+            };
+            let free = (position.play_offset as usize + RING - passed % RING) % RING;
+            let free = free.min(audio.len() - passed - RING);
+            stream.write(passed % RING, &audio[passed + RING..passed + RING + free]);
+            passed += free;
+        }
+        stream.set_state(KsState::Stop).expect("it stops");
+        stream.close();
+        audio_of(&sent())
+    });
+    (outcome.expect_clean(), played)
+}
+
+#[test]
+fn a_client_may_overwrite_everything_that_the_position_has_passed() {
+    for at_dispatch_level in [false, true] {
+        let (heard, played) = heard_from_a_greedy_client(at_dispatch_level);
+        assert!(heard.len() > 160_000, "only {} bytes were heard", heard.len());
+        assert_same_audio(&heard, &played[..heard.len()]);
+    }
+}
+
+#[test]
+fn running_again_and_again_does_not_put_off_the_next_packet() {
+    let outcome = with_device(prompt_network(), |device| {
+        let mut stream = device.open(&format(), Buffer::Polled { bytes: 38_400 }).expect("a stream");
+        stream.set_state(KsState::Run).expect("it runs");
+        let start = schedule::now();
+        // In the first 3 ms, and then the thread has to wake on its own.
+        for step in 1..=1000 {
+            schedule::sleep_until(start + step * 3_000);
+            stream.call_set_state(KsState::Run).expect("it runs on");
+        }
+        schedule::sleep_until(start + 20_000_000);
+        let ticks: Vec<u64> = sent().iter().map(|datagram| datagram.counter).collect();
+        (schedule::counter_at(start), ticks)
+    });
+    let (start, ticks) = outcome.expect_clean();
+    assert_eq!(ticks, [start + 60_000, start + 120_000, start + 180_000]);
 }
 
 #[test]

@@ -126,6 +126,13 @@ fn a_send_that_fails_costs_one_packet() {
 }
 
 #[test]
+fn a_socket_that_the_network_closed_is_replaced_by_another() {
+    let faults = &[(Call::WskSendTo, 5, Fault::Status(NtStatus::FILE_FORCED_CLOSED))];
+    let (heard, played) = play_with(prompt_network(), faults);
+    assert_same_audio(&heard, &[&played[..4 * 1152], &played[5 * 1152..]].concat());
+}
+
+#[test]
 fn sends_that_hang_until_the_socket_is_closed_cost_their_slots_only() {
     let faults = &[
         (Call::WskSendTo, 1, Fault::Hangs),

@@ -217,14 +217,17 @@ impl Meter {
             .zip(&self.call_ticks)
             .map(|(calls, ticks)| calls.get() as f64 * ticks.get())
             .sum();
-        let own = self.ticks.get().saturating_sub(border as u64);
-        let cpu = u128::from(own) * elapsed.0 / u128::from(elapsed.1);
+        let border = (border as u64).min(self.ticks.get());
+        let time = |ticks: u64| {
+            Duration::from_nanos((u128::from(ticks) * elapsed.0 / u128::from(elapsed.1)) as u64)
+        };
         let mut crossings: Vec<_> =
             self.crossings.borrow().iter().map(|(name, count)| (*name, *count)).collect();
         crossings
             .sort_unstable_by(|(name1, count1), (name2, count2)| count2.cmp(count1).then(name1.cmp(name2)));
         DriverUse {
-            cpu: Duration::from_nanos(cpu as u64),
+            cpu: time(self.ticks.get() - border),
+            border: time(border),
             instructions,
             copied: self.copied.get(),
             crossings,

@@ -81,7 +81,6 @@ impl Counter {
         let counts =
             self.images.try_borrow().is_ok_and(|images| images.iter().any(|image| image.contains(&address)));
         let was_inside = self.inside.replace(counts);
-        TRAPS.set(TRAPS.get() + 1);
         if !counts {
             return !was_inside;
         }
@@ -148,6 +147,3 @@ mod trap_flag {
 
     pub(super) fn clear() {}
 }
-
-thread_local! { static TRAPS: Cell<u64> = const { Cell::new(0) }; }
-impl Drop for Counter { fn drop(&mut self) { if self.on { eprintln!("traps {} counted {}", TRAPS.get(), self.executed.get()); } } }

@@ -94,6 +94,8 @@ pub struct DriverUse {
     /// Time spent in driver code, without the functions it called, and less what crossing the border takes (as measured
     /// when the machine started; not under a seed). Time in which Linux ran something else on the processor is in it.
     pub cpu: Duration,
+    /// What was taken off of `cpu` for the crossings.
+    pub border: Duration,
     /// Instructions that ran in driver code, without the functions it called. `None` when they were not counted, and on
     /// processors other than x86-64.
     pub instructions: Option<u64>,

@@ -25,8 +25,8 @@ const SERVICE: &str = "Scream";
 pub struct Plan {
     /// The format of the stream.
     pub format: StreamFormat,
-    /// How long it plays, in seconds.
-    pub seconds: u64,
+    /// How long it plays, in milliseconds.
+    pub milliseconds: u64,
     /// What to look at.
     pub watch: Watch,
 }
@@ -158,7 +158,8 @@ fn play(device: &Device, plan: Plan) -> Result<Life> {
     let mut stream = device
         .open(&wanted, Buffer::Notified { bytes, count: 2 })
         .map_err(|status| anyhow!("the driver does not play this format: {status}"))?;
-    let total = u64::from(format.bytes_per_second()) * plan.seconds;
+    let frames = u64::from(format.rate().get()) * plan.milliseconds / 1000;
+    let total = frames * u64::from(format.bytes_per_frame().get());
     let mut player = stream.player(tone(total));
     let refused = |status| anyhow!("the stream failed: {status}");
     player.start().map_err(refused)?;

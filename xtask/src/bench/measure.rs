@@ -12,15 +12,19 @@ use super::life::{Life, Memory, Plan, Watch, live};
 
 /// What is measured: frames per second, bits, channels.
 const FORMATS: [(u32, u16, u16); 4] = [(48_000, 16, 2), (44_100, 16, 2), (96_000, 24, 2), (192_000, 32, 2)];
-/// Length of the shorter run in which time is measured, in seconds of audio.
-const TIME_SECONDS: u64 = 5;
-/// Length of the shorter run in which instructions are counted, in seconds of audio. They are the same in every run, but
-/// each takes a microsecond.
-const INSTRUCTION_SECONDS: u64 = 1;
+/// Length of the shorter run in which time is measured, in milliseconds of audio: after it packets, notifications and
+/// sends are where they began, in every format.
+const TIME_MS: u64 = 4800;
 /// How often time is measured; the best counts, because other programs only ever add to it.
 const REPEATS: u64 = 5;
 /// How many lives the driver has for the table.
 pub const LIVES: u64 = FORMATS.len() as u64 * (REPEATS * 2 + 2);
+
+/// Length of the shorter run in which instructions are counted, in milliseconds of audio: as long as it takes until
+/// packets and notifications are where they began. Each instruction takes microseconds here, but one run is enough.
+fn instruction_ms(format: StreamFormat) -> u64 {
+    if format.rate().get() == 44_100 { 320 } else { 180 }
+}
 
 /// What playing a format costs.
 pub struct Row {
@@ -30,6 +34,8 @@ pub struct Row {
     pub packets: u64,
     /// Processor time of driver code for each packet, in microseconds.
     pub cpu: f64,
+    /// What crossing into the testbed took beside, for each packet, in microseconds.
+    pub border: f64,
     /// Instructions of driver code for each packet; `None` where the testbed cannot count them.
     pub instructions: Option<f64>,
     /// Calls of memcpy, memmove and memset for each packet, and the bytes that they wrote.
@@ -84,22 +90,26 @@ pub fn measure(image: &Image, lived: &dyn Fn()) -> Result<(Vec<Row>, StartUp)> {
 }
 
 fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Result<(Row, StartUp)> {
-    let pair = |watch, seconds| -> Result<Pair> {
-        let run = |seconds| {
-            let life = live(image, Plan { format, seconds, watch })?;
+    let pair = |watch, milliseconds| -> Result<Pair> {
+        let run = |milliseconds| {
+            let life = live(image, Plan { format, milliseconds, watch })?;
             lived();
             anyhow::Ok(life)
         };
-        Ok(Pair { short: run(seconds)?, long: run(2 * seconds)? })
+        Ok(Pair { short: run(milliseconds)?, long: run(2 * milliseconds)? })
     };
-    let counted = pair(Watch::Instructions, INSTRUCTION_SECONDS)?;
-    let mut timed = pair(Watch::Time, TIME_SECONDS)?;
+    let counted = pair(Watch::Instructions, instruction_ms(format))?;
+    let mut timed = pair(Watch::Time, TIME_MS)?;
     let mut once = timed.short.start_up.cpu;
     for _ in 1..REPEATS {
-        let again = pair(Watch::Time, TIME_SECONDS)?;
+        let again = pair(Watch::Time, TIME_MS)?;
         once = once.min(again.short.start_up.cpu).min(again.long.start_up.cpu);
-        timed.short.total.cpu = timed.short.total.cpu.min(again.short.total.cpu);
-        timed.long.total.cpu = timed.long.total.cpu.min(again.long.total.cpu);
+        if again.short.total.cpu < timed.short.total.cpu {
+            timed.short = again.short;
+        }
+        if again.long.total.cpu < timed.long.total.cpu {
+            timed.long = again.long;
+        }
     }
     let packets = timed.packets();
     let instructions = counted.long.total.instructions.is_some();
@@ -109,13 +119,14 @@ fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Resu
         format,
         packets: timed.long.departures.len() as u64,
         cpu: timed.more(|used| used.cpu.as_nanos() as u64) / 1e3 / packets,
+        border: timed.more(|used| used.border.as_nanos() as u64) / 1e3 / packets,
         instructions: instructions
             .then(|| counted.more(|used| used.instructions.unwrap_or(0)) / counted.packets()),
         copies: (
             timed.more(|used| calls(used, |name| ["memcpy", "memmove", "memset"].contains(&name))) / packets,
             timed.more(|used| used.copied) / packets,
         ),
-        wakes: timed.more(|used| calls(used, |name| name.starts_with("KeWaitFor"))) / TIME_SECONDS as f64,
+        wakes: timed.more(|used| calls(used, |name| name.starts_with("KeWaitFor"))) * 1e3 / TIME_MS as f64,
         memory: timed.long.memory,
         lateness,
     };

@@ -47,7 +47,7 @@ pub fn measure(image: &Image) -> Result<Real> {
     let ended = AtomicBool::new(false);
     let (life, received) = std::thread::scope(|scope| {
         let receiver = scope.spawn(|| count(&socket, &ended));
-        let life = live(image, Plan { format, seconds: SECONDS, watch: Watch::RealClock(to) });
+        let life = live(image, Plan { format, milliseconds: SECONDS * 1000, watch: Watch::RealClock(to) });
         ended.store(true, Ordering::Relaxed);
         (life, receiver.join())
     });

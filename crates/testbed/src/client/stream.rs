@@ -108,6 +108,14 @@ impl Stream {
         self.pin.set_state(state)
     }
 
+    /// Calls SetState with this state whatever the current one is: a repeat, or a step that the ladder does not have.
+    ///
+    /// # Errors
+    /// What SetState returned.
+    pub fn call_set_state(&mut self, state: KsState) -> Result<(), NtStatus> {
+        self.pin.call_set_state(state)
+    }
+
     /// The position, in bytes of the buffer.
     ///
     /// # Errors

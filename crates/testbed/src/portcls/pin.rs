@@ -178,13 +178,19 @@ impl PinInstance {
         while self.state.get() != target {
             let now = self.state.get() as usize;
             let next = if target > self.state.get() { LADDER[now + 1] } else { LADDER[now - 1] };
-            // SAFETY: a method without pointers.
-            let status = self.with_stream("IMiniportWaveRTStream::SetState", |this, table| unsafe {
-                (table.set_state)(this, next as u32)
-            })?;
-            status.ok()?;
-            self.state.set(next);
+            self.call_set_state(next)?;
         }
+        Ok(())
+    }
+
+    /// One call of SetState, whatever the state is.
+    pub(crate) fn call_set_state(&self, state: KsState) -> Result<(), NtStatus> {
+        // SAFETY: a method without pointers.
+        let status = self.with_stream("IMiniportWaveRTStream::SetState", |this, table| unsafe {
+            (table.set_state)(this, state as u32)
+        })?;
+        status.ok()?;
+        self.state.set(state);
         Ok(())
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Socket {
     pub(super) endpoint: RefCell<Option<Endpoint>>,
     /// SIO_WSK_SET_SENDTO_ADDRESS or SIO_WSK_SET_REMOTE_ADDRESS.
     pub(super) fixed_destination: Cell<Option<SocketAddrV4>>,
+    /// A call ended with STATUS_FILE_FORCED_CLOSED: the socket is good for nothing but to be closed.
+    forced_closed: Cell<bool>,
     pending: RefCell<Vec<Rc<Request>>>,
     calls_under_way: Cell<u32>,
 }
@@ -71,6 +73,7 @@ impl Socket {
             options: RefCell::default(),
             endpoint: RefCell::default(),
             fixed_destination: Cell::new(None),
+            forced_closed: Cell::new(false),
             pending: RefCell::default(),
             calls_under_way: Cell::new(0),
         };
@@ -260,7 +263,11 @@ fn send(
             _ => address("WskSendTo", remote)?,
         };
         request.watch(&data);
+        if socket.forced_closed.get() {
+            return Err(NtStatus::FILE_FORCED_CLOSED);
+        }
         if let Some(Fault::Status(status)) = fault {
+            socket.forced_closed.set(status == NtStatus::FILE_FORCED_CLOSED);
             return Err(status);
         }
         let endpoint = socket.endpoint.borrow();
