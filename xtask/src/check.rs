@@ -6,7 +6,7 @@ mod tidy;
 use anyhow::{Result, bail};
 
 use crate::driver::{self, CROSS, with_libclang};
-use crate::prerequisites::Need;
+use crate::prerequisites::{NIGHTLY_MIRI, Need};
 use crate::process::{self, cargo};
 
 /// What the checks need besides Rust: the driver has to compile.
@@ -17,6 +17,12 @@ const ROOT: &str = ".";
 
 /// A check: what it is called, and what does it.
 type Step = (&'static str, fn() -> Result<()>);
+
+/// What the thorough checks need beyond that.
+pub const THOROUGH_NEEDS: &[Need] = &[NIGHTLY_MIRI];
+
+/// The memory model: every access that `protocol` makes, and every order of its atomic operations.
+const THOROUGH_STEPS: &[Step] = &[("protocol under Miri", miri), ("protocol under loom", loom)];
 
 /// In this order, the quick ones first.
 const STEPS: &[Step] = &[
@@ -29,13 +35,14 @@ const STEPS: &[Step] = &[
     ("documentation of the driver", driver_documentation),
 ];
 
-/// Runs every check, and says at the end which ones failed.
+/// Runs every check, and says at the end which ones failed. `thorough` adds those that take long.
 ///
 /// # Errors
 /// A check failed.
-pub fn run() -> Result<()> {
+pub fn run(thorough: bool) -> Result<()> {
     let mut failed = Vec::new();
-    for (name, step) in STEPS {
+    let more = if thorough { THOROUGH_STEPS } else { &[] };
+    for (name, step) in STEPS.iter().chain(more) {
         println!("{name} ...");
         if let Err(error) = step() {
             println!("{name}: {error:#}");
@@ -75,6 +82,18 @@ fn documentation() -> Result<()> {
 fn driver_documentation() -> Result<()> {
     let arguments = ["doc", "--workspace", "--no-deps", "--document-private-items"];
     process::run(with_libclang(&mut cargo(CROSS, &arguments)).env("RUSTDOCFLAGS", RUSTDOC_FLAGS))
+}
+
+fn miri() -> Result<()> {
+    let arguments =
+        ["+nightly", "miri", "test", "--package", "protocol", "--lib", "--target-dir", "target/miri"];
+    process::run(&mut cargo(ROOT, &arguments))
+}
+
+fn loom() -> Result<()> {
+    let arguments =
+        ["test", "--package", "protocol", "--test", "loom", "--release", "--target-dir", "target/loom"];
+    process::run(cargo(ROOT, &arguments).env("RUSTFLAGS", "--cfg loom"))
 }
 
 fn run_cargo(directory: &str, arguments: &[&str]) -> Result<()> {

@@ -56,7 +56,11 @@ enum Command {
     /// Run every test: the crates', and the scenarios that drive scream.sys in the testbed.
     Test,
     /// Check formatting, lints, documentation, manifests and house rules: what CI runs.
-    Check,
+    Check {
+        /// Run the tests of `protocol` under Miri and loom too.
+        #[arg(long)]
+        thorough: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -94,9 +98,12 @@ fn run(command: Command, policy: Policy) -> Result<()> {
             prerequisites::ensure(driver::NEEDS, policy)?;
             test::run_all()
         }
-        Command::Check => {
+        Command::Check { thorough } => {
             prerequisites::ensure(check::NEEDS, policy)?;
-            check::run()
+            if thorough {
+                prerequisites::ensure(check::THOROUGH_NEEDS, policy)?;
+            }
+            check::run(thorough)
         }
     }
 }

@@ -23,6 +23,13 @@ pub enum Need {
         /// True if what it provides is there, wherever it came from.
         present: fn() -> bool,
     },
+    /// A component of the nightly toolchain.
+    NightlyComponent {
+        /// Its name.
+        name: &'static str,
+        /// What it is for.
+        why: &'static str,
+    },
     /// The standard library of a target.
     RustTarget {
         /// The target.
@@ -69,6 +76,10 @@ const FEDORA_MINGW: &str = "/usr/x86_64-w64-mingw32/sys-root/mingw";
 pub const WINDOWS_TARGET: Need =
     Need::RustTarget { triple: "x86_64-pc-windows-msvc", why: "the driver is compiled for it" };
 
+/// The interpreter that finds undefined behaviour.
+pub const NIGHTLY_MIRI: Need =
+    Need::NightlyComponent { name: "miri", why: "it interprets the tests and finds undefined behaviour" };
+
 /// What to do about something that is missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
@@ -102,6 +113,9 @@ pub fn ensure(needs: &[Need], policy: Policy) -> Result<()> {
     if !targets.is_empty() {
         install_targets(&targets)?;
     }
+    for component in missing.iter().filter_map(|need| need.nightly_component()) {
+        install_nightly_component(component)?;
+    }
     match missing.iter().find(|need| !need.is_present()) {
         None => Ok(()),
         Some(need) => bail!("still missing after it was installed: {}", need.described()),
@@ -113,6 +127,7 @@ impl Need {
         match self {
             Self::Package { present, .. } => present(),
             Self::RustTarget { triple, .. } => has_target(triple),
+            Self::NightlyComponent { name, .. } => has_nightly_component(name),
         }
     }
 
@@ -120,20 +135,28 @@ impl Need {
         match self {
             Self::Package { name, why, .. } => format!("{name} ({why})"),
             Self::RustTarget { triple, why } => format!("Rust target {triple} ({why})"),
+            Self::NightlyComponent { name, why } => format!("{name} of the nightly toolchain ({why})"),
         }
     }
 
     fn package(&self) -> Option<&'static str> {
         match self {
             Self::Package { name, .. } => Some(name),
-            Self::RustTarget { .. } => None,
+            Self::RustTarget { .. } | Self::NightlyComponent { .. } => None,
         }
     }
 
     fn target(&self) -> Option<&'static str> {
         match self {
-            Self::Package { .. } => None,
+            Self::Package { .. } | Self::NightlyComponent { .. } => None,
             Self::RustTarget { triple, .. } => Some(triple),
+        }
+    }
+
+    fn nightly_component(&self) -> Option<&'static str> {
+        match self {
+            Self::NightlyComponent { name, .. } => Some(name),
+            Self::Package { .. } | Self::RustTarget { .. } => None,
         }
     }
 }
@@ -156,6 +179,24 @@ fn has_target(triple: &str) -> bool {
         let library = Path::new(sysroot.trim()).join("lib/rustlib").join(triple).join("lib");
         has_file_like(&library, "libcore")
     })
+}
+
+/// True if the nightly toolchain has a component.
+fn has_nightly_component(name: &str) -> bool {
+    let installed =
+        output(Command::new("rustup").args(["component", "list", "--toolchain", "nightly", "--installed"]));
+    installed.is_ok_and(|list| list.lines().any(|line| line.starts_with(name)))
+}
+
+fn install_nightly_component(name: &str) -> Result<()> {
+    if !has_program("rustup") {
+        bail!(
+            "no rustup here: install it (Debian: rustup, or https://rustup.rs), and the nightly toolchain with {name}"
+        );
+    }
+    run(Command::new("rustup")
+        .args(["component", "add", name, "--toolchain", "nightly"])
+        .stdout(io::stderr()))
 }
 
 /// Installs packages with apt. Its lists are fetched only if it cannot do without: that takes longer than the

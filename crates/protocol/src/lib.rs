@@ -12,6 +12,7 @@
 //! | [`packet_mode`] | which WaveRT packet may be written now |
 //! | [`deadline`] | [`Schedule`]: when the DMA-timer thread wakes |
 //! | [`silence`] | [`SilenceGate`]: which frames are not worth sending |
+//! | [`slots`] | [`Slots`]: packets under way, handed back without a lock |
 //! | [`ring`] | the shared-memory ring: layout, writer, reader |
 //!
 //! # Invariants
@@ -33,6 +34,7 @@ pub mod packet;
 pub mod packet_mode;
 pub mod ring;
 pub mod silence;
+pub mod slots;
 
 pub use clock::{CounterFrequency, FrequencyError, PositionClock, PositionSnapshot, StreamPosition};
 pub use cyclic::{Backlog, CyclicBuffer, CyclicError, Span};
@@ -42,3 +44,4 @@ pub use packet::{MAX_PACKET, MAX_PAYLOAD, Packet, PacketError, packet_frames};
 pub use packet_mode::{PacketsPerBuffer, WritePacketError, judge_write_packet};
 pub use ring::{RingError, RingLayout, RingRead, RingReader, RingWriter, SharedRegion};
 pub use silence::{GateRun, SilenceGate};
+pub use slots::Slots;

@@ -7,9 +7,9 @@
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::net::Ipv4Addr;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use protocol::{MAX_PACKET, Packet, StreamFormat};
+use protocol::{MAX_PACKET, Packet, Slots, StreamFormat};
 use wdk_sys::{NT_SUCCESS, NTSTATUS, STATUS_FILE_FORCED_CLOSED};
 
 use super::socket::{OpenSocket, ipv4_address};
@@ -27,10 +27,8 @@ const WAITING: usize = 8;
 
 /// What completions share with the sender.
 struct Traffic {
-    /// Bit n: slot n is free.
-    free: AtomicU64,
-    /// Packets under way, and one for the sender: whoever takes the last away says so.
-    users: AtomicU32,
+    /// The users are the sender and each packet under way.
+    slots: Slots,
     drained: Event,
     /// The network has closed the socket: it is of no use any more.
     socket_is_broken: AtomicBool,
@@ -42,12 +40,12 @@ impl Traffic {
     /// The packet in a slot is lost; the slot is free.
     fn give_up(&self, index: u32) {
         self.lost.fetch_add(1, Ordering::Relaxed);
-        self.free.fetch_or(1 << index, Ordering::Release);
+        self.slots.give_back(index);
     }
 
-    /// Gives up one of the `users`.
+    /// Gives up being a user; nothing of `self` is touched afterwards but by the last one.
     fn leave(&self) {
-        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.slots.leave() {
             self.drained.set();
         }
     }
@@ -66,8 +64,8 @@ struct Slot {
     packet: Box<UnsafeCell<Packet>>,
 }
 
-// SAFETY: a slot's memory is used by the sender while it is not under way, and by the network while it is; the `free`
-// bits hand it over.
+// SAFETY: a slot's memory is used by the sender while it is not under way, and by the network while it is; [`Slots`]
+// hands it over.
 unsafe impl Sync for Slot {}
 // SAFETY: as above.
 unsafe impl Send for Slot {}
@@ -82,7 +80,7 @@ impl Completion for Slot {
         if status == STATUS_FILE_FORCED_CLOSED {
             traffic.socket_is_broken.store(true, Ordering::Release);
         }
-        traffic.free.fetch_or(1 << self.index, Ordering::Release);
+        traffic.slots.give_back(self.index);
         traffic.leave();
     }
 }
@@ -120,10 +118,11 @@ impl Sender {
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn try_new(format: StreamFormat, address: Ipv4Addr, port: u16) -> Result<Self> {
-        // All slots are free but the first, which is filled first.
+        let slots = Slots::new(SLOTS as u32);
+        // The first is filled first.
+        let filling = slots.claim().unwrap_or(0) as usize;
         let traffic = Shared::try_new(Traffic {
-            free: AtomicU64::new(((1 << SLOTS) - 1) & !1),
-            users: AtomicU32::new(1),
+            slots,
             drained: Event::try_new()?,
             socket_is_broken: AtomicBool::new(false),
             lost: AtomicU64::new(0),
@@ -133,7 +132,7 @@ impl Sender {
             *slot = Some(Slot::try_new(index, format, traffic.clone())?);
         }
         let remote = try_box(UnsafeCell::new(ipv4_address(address.octets(), port)))?;
-        Ok(Self { format, slots, traffic, socket: None, remote, filling: 0, full: Queue::new() })
+        Ok(Self { format, slots, traffic, socket: None, remote, filling, full: Queue::new() })
     }
 
     /// Packets go out through `socket` from now on, the last few that waited for it first; without one they wait, and
@@ -151,27 +150,16 @@ impl Sender {
         self.socket.is_some() && self.traffic.socket_is_broken.load(Ordering::Acquire)
     }
 
-    /// Takes a free slot.
-    fn claim(&self) -> Option<usize> {
-        let free = self.traffic.free.load(Ordering::Acquire);
-        let index = free.trailing_zeros();
-        (free != 0).then(|| {
-            // Only the sender takes slots, so the bit is still set.
-            self.traffic.free.fetch_and(!(1 << index), Ordering::Acquire);
-            index as usize
-        })
-    }
-
     /// Goes on to the next slot; the packet that was filled is to be sent, or lost when there is no other slot.
     fn next_packet(&mut self) {
-        let next = self.claim().or_else(|| {
+        let next = self.traffic.slots.claim().or_else(|| {
             self.send();
-            self.claim()
+            self.traffic.slots.claim()
         });
         match next {
             Some(next) => {
                 self.full.push(self.filling);
-                self.filling = next;
+                self.filling = next as usize;
             }
             None => {
                 self.traffic.lost.fetch_add(1, Ordering::Relaxed);
@@ -196,7 +184,7 @@ impl Sender {
         let length = unsafe { (*slot.packet.get()).as_bytes().len() };
         // SAFETY: as above.
         unsafe { (*slot.buffer.get()).Length = length as u64 };
-        self.traffic.users.fetch_add(1, Ordering::Relaxed);
+        self.traffic.slots.enter();
         // SAFETY: the packet is not in use, and the slot stays until the completion was told (see `Drop`).
         let irp = unsafe { slot.irp.prepare(slot) };
         let send_to = socket.dispatch().WskSendTo;

@@ -16,7 +16,7 @@ const FORMATS: [(u32, u16, u16); 4] = [(48_000, 16, 2), (44_100, 16, 2), (96_000
 /// sends are where they began, in every format.
 const TIME_MS: u64 = 4800;
 /// How often time is measured; the best counts, because other programs only ever add to it.
-const REPEATS: u64 = 5;
+const REPEATS: u64 = 10;
 /// How many lives the driver has for the table.
 pub const LIVES: u64 = FORMATS.len() as u64 * (REPEATS * 2 + 2);
 

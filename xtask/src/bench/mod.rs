@@ -48,8 +48,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     spinner.enable_steady_tick(Duration::from_millis(100));
     let real = real::measure(&image)?;
     spinner.finish_and_clear();
-    plot::draw(&real, &arguments.plot)?;
     print!("{}", report::report(&rows, &start_up, &real, &summary));
+    plot::draw(&real, &arguments.plot)?;
     println!("drawing    {}", arguments.plot.display());
     Ok(())
 }

@@ -18,14 +18,17 @@ const SIZE: (u32, u32) = (960, 420);
 pub fn draw(real: &Real, path: &Path) -> Result<()> {
     let mut svg = String::new();
     draw_into(real, &mut svg).map_err(|error| anyhow!("cannot draw {}: {error}", path.display()))?;
-    std::fs::write(path, svg).map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let write = || std::fs::create_dir_all(directory).and_then(|()| std::fs::write(path, svg));
+    write().map_err(|error| anyhow!("cannot write {}: {error}", path.display()))
 }
 
 fn draw_into(real: &Real, svg: &mut String) -> Result<()> {
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let seconds = real.packets.last().map_or(1.0, |(time, _)| *time);
-    let most = quantile(&real.lateness, 1.0).max(0.01) * 1.1;
+    // Room for the legend.
+    let most = quantile(&real.lateness, 1.0).max(0.01) * 1.4;
     let mut chart = ChartBuilder::on(&area)
         .caption(format!("Lateness of packets on the real clock, {}", name(real.format)), ("sans-serif", 20))
         .margin(12)
