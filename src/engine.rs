@@ -303,11 +303,6 @@ impl Core {
         let deadline = state.next_deadline(&position, now)?;
         Some(self.frequency.hundred_ns(deadline.saturating_sub(now)))
     }
-
-    /// Whether the socket has to be opened anew.
-    fn socket_is_broken(&self) -> bool {
-        self.state.lock().sender.socket_is_broken()
-    }
 }
 
 impl State {
@@ -382,8 +377,14 @@ impl Body for DmaTimer {
 impl DmaTimer {
     /// Opens the socket if it is closed and it is time to try, or playing has just begun; closes it if it is broken.
     fn look_after_socket(&mut self, playing_begins: bool) {
-        if self.core.socket_is_broken() {
-            self.core.state.lock().sender.use_socket(None);
+        let mut state = self.core.state.lock();
+        let broken = state.sender.socket_is_broken();
+        if broken {
+            state.sender.use_socket(None);
+        }
+        // Sockets are opened and closed at PASSIVE_LEVEL, so not under the lock.
+        drop(state);
+        if broken {
             self.socket.reopen();
         }
         self.socket.advance(clock::now(), playing_begins);

@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod demo;
 mod driver;
+mod fuzz;
 mod image;
 mod prerequisites;
 mod process;
@@ -55,6 +56,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run every test: the crates', and the scenarios that drive scream.sys in the testbed.
     Test,
+    /// Fuzz what comes from outside, guided by coverage.
+    Fuzz(fuzz::Arguments),
     /// Check formatting, lints, documentation, manifests and house rules: what CI runs.
     Check {
         /// Run the tests of `protocol` under Miri and loom too.
@@ -97,6 +100,10 @@ fn run(command: Command, policy: Policy) -> Result<()> {
         Command::Test => {
             prerequisites::ensure(driver::NEEDS, policy)?;
             test::run_all()
+        }
+        Command::Fuzz(arguments) => {
+            prerequisites::ensure(fuzz::NEEDS, policy)?;
+            fuzz::run_all(&arguments)
         }
         Command::Check { thorough } => {
             prerequisites::ensure(check::NEEDS, policy)?;

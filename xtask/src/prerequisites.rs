@@ -9,7 +9,7 @@ use std::{env, fs, io};
 
 use anyhow::{Result, bail};
 
-use crate::process::{output, root, run};
+use crate::process::{cargo, output, root, run};
 
 /// Something that has to be there before a command can run.
 #[derive(Clone, Copy)]
@@ -22,6 +22,15 @@ pub enum Need {
         why: &'static str,
         /// True if what it provides is there, wherever it came from.
         present: fn() -> bool,
+    },
+    /// A program that cargo installs.
+    CargoCommand {
+        /// Its name, which is also that of its package.
+        name: &'static str,
+        /// The version that is installed when there is none.
+        version: &'static str,
+        /// What it is for.
+        why: &'static str,
     },
     /// A component of the nightly toolchain.
     NightlyComponent {
@@ -76,6 +85,14 @@ const FEDORA_MINGW: &str = "/usr/x86_64-w64-mingw32/sys-root/mingw";
 pub const WINDOWS_TARGET: Need =
     Need::RustTarget { triple: "x86_64-pc-windows-msvc", why: "the driver is compiled for it" };
 
+/// The compiler that fuzzers need.
+pub const NIGHTLY: Need =
+    Need::NightlyComponent { name: "rustc", why: "the fuzzer's instrumentation is not in stable Rust" };
+
+/// The command that runs fuzzers.
+pub const CARGO_FUZZ: Need =
+    Need::CargoCommand { name: "cargo-fuzz", version: "0.13.2", why: "it builds and runs the fuzz targets" };
+
 /// The interpreter that finds undefined behaviour.
 pub const NIGHTLY_MIRI: Need =
     Need::NightlyComponent { name: "miri", why: "it interprets the tests and finds undefined behaviour" };
@@ -116,6 +133,11 @@ pub fn ensure(needs: &[Need], policy: Policy) -> Result<()> {
     for component in missing.iter().filter_map(|need| need.nightly_component()) {
         install_nightly_component(component)?;
     }
+    for need in &missing {
+        if let Need::CargoCommand { name, version, .. } = need {
+            run(&mut cargo(".", &["install", "--locked", "--version", version, name]))?;
+        }
+    }
     match missing.iter().find(|need| !need.is_present()) {
         None => Ok(()),
         Some(need) => bail!("still missing after it was installed: {}", need.described()),
@@ -128,6 +150,7 @@ impl Need {
             Self::Package { present, .. } => present(),
             Self::RustTarget { triple, .. } => has_target(triple),
             Self::NightlyComponent { name, .. } => has_nightly_component(name),
+            Self::CargoCommand { name, .. } => has_program(name),
         }
     }
 
@@ -136,27 +159,28 @@ impl Need {
             Self::Package { name, why, .. } => format!("{name} ({why})"),
             Self::RustTarget { triple, why } => format!("Rust target {triple} ({why})"),
             Self::NightlyComponent { name, why } => format!("{name} of the nightly toolchain ({why})"),
+            Self::CargoCommand { name, why, .. } => format!("{name} ({why})"),
         }
     }
 
     fn package(&self) -> Option<&'static str> {
         match self {
             Self::Package { name, .. } => Some(name),
-            Self::RustTarget { .. } | Self::NightlyComponent { .. } => None,
+            _ => None,
         }
     }
 
     fn target(&self) -> Option<&'static str> {
         match self {
-            Self::Package { .. } | Self::NightlyComponent { .. } => None,
             Self::RustTarget { triple, .. } => Some(triple),
+            _ => None,
         }
     }
 
     fn nightly_component(&self) -> Option<&'static str> {
         match self {
             Self::NightlyComponent { name, .. } => Some(name),
-            Self::Package { .. } | Self::RustTarget { .. } => None,
+            _ => None,
         }
     }
 }

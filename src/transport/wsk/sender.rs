@@ -231,7 +231,8 @@ impl Transport for Sender {
     }
 
     fn lost(&self) -> u64 {
-        self.traffic.lost.load(Ordering::Relaxed)
+        // What still waits for a socket is lost too, if there is never one.
+        self.traffic.lost.load(Ordering::Relaxed).saturating_add(self.full.length as u64)
     }
 }
 

@@ -1,31 +1,28 @@
 //! `cargo xtask demo`: a WAV file goes through the real driver file and the network, and comes out the same.
 //!
-//! [`song`] is played by [`playback`] in the testbed on the real clock; [`listener`] receives the packets on a socket of
-//! its own; [`comparison`] says whether they are the same.
-
-mod comparison;
-mod listener;
-mod playback;
-pub mod song;
+//! All of it is the testbed's [`playback`]: a song is played on the real clock, a listener receives the packets on a socket
+//! of its own, and a comparison says whether they are the same.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use testbed::Clock;
 use testbed::image::Image;
+use testbed::kernel::registry::Value;
+use testbed::playback::{
+    self, COUNTER_FREQUENCY, Comparison, Listener, Plan, Received, Song, Watch, compare, progress, song,
+};
 
 use crate::driver::{self, Profile};
 use crate::process::root;
-use comparison::{Comparison, compare};
-use listener::Listener;
-use song::Song;
 
 /// Where the driver sends unless it is told otherwise.
 const DEFAULT_TARGET: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, 77), 4010);
+
+/// The service key that the driver is installed under.
+const SERVICE: &str = "Scream";
 
 /// What the command takes.
 #[derive(Args)]
@@ -62,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let name =
         arguments.file.as_deref().map_or("a short piece".to_owned(), |path| path.display().to_string());
     println!("playing    {name}");
-    let played = play_with_progress(&song, &driver, arguments.to, &listener)?;
+    let played = progress::watch(&song, &listener, false, start(&song, &driver, arguments.to)?)?;
     let received = listener.finish()?;
     song::write_wav(&out, song.format, &received.pcm)?;
     let comparison = compare(song.format, &song.pcm, received.format, &received.pcm);
@@ -90,53 +87,57 @@ fn default_output() -> Result<PathBuf> {
     Ok(out.strip_prefix(here).map(Path::to_owned).unwrap_or(out))
 }
 
-fn play_with_progress(
-    song: &Song,
-    driver: &Path,
-    to: SocketAddrV4,
-    listener: &Listener,
-) -> Result<playback::Played> {
-    let rate = u64::from(song.format.rate().get());
-    let frames = song.frames() as u64;
-    let bar = ProgressBar::new(frames).with_style(progress_style()?);
-    let progress = listener.progress();
-    let seconds =
-        |frames: u64| format!("{}:{:04.1}", frames / rate / 60, (frames % (60 * rate)) as f64 / rate as f64);
+/// What came of it.
+struct Played {
+    /// Datagrams that the driver handed to the network.
+    packets: u64,
+    /// How long after its last frame was played each packet left: the median and the worst, in milliseconds.
+    lateness: (f64, f64),
+    /// The rules that the driver broke.
+    violations: Vec<String>,
+}
+
+/// Plays from beginning to end, in a thread.
+fn start(song: &Song, driver: &Path, to: SocketAddrV4) -> Result<std::thread::JoinHandle<Result<Played>>> {
     let image =
         std::fs::read(driver).map_err(|error| anyhow!("cannot read {}: {error}", driver.display()))?;
-    let (format, pcm) = (song.format, song.pcm.clone());
-    let player = std::thread::spawn(move || {
+    let option = |name: &str, value| ("Options".to_owned(), name.to_owned(), value);
+    let plan = Plan {
+        service: SERVICE.to_owned(),
+        options: vec![
+            option("UnicastIPv4", Value::Sz(to.ip().to_string())),
+            option("UnicastPort", Value::Dword(to.port().into())),
+        ],
+        format: song.format,
+        pcm: song.pcm.clone().into(),
+        clock: Clock::Real,
+        clock_tick: None,
+        watch: Watch::Packets,
+        stub_missing: false,
+    };
+    Ok(std::thread::spawn(move || {
         let image = Image::from_bytes("scream.sys", image).map_err(|error| anyhow!("{error}"))?;
-        playback::play(image, format, pcm, to)
-    });
-    while !player.is_finished() {
-        std::thread::sleep(Duration::from_millis(100));
-        let position = progress.frames.load(Ordering::Relaxed).min(frames);
-        bar.set_position(position);
-        bar.set_prefix(format!("{} of {}", seconds(position), seconds(frames)));
-        bar.set_message(meter(progress.take_level()));
+        played(&image, &plan)
+    }))
+}
+
+fn played(image: &Image, plan: &Plan) -> Result<Played> {
+    let performance = playback::play(image, plan);
+    let streamed = performance.streamed?;
+    if streamed.gaps > 0 {
+        bail!("this machine was too busy to play in real time ({} gaps); try again", streamed.gaps);
     }
-    bar.finish_and_clear();
-    player.join().map_err(|_| anyhow!("the testbed panicked"))?
+    let mut late = playback::lateness(plan.format, streamed.started, &performance.departures);
+    late.sort_unstable();
+    let ms = |ticks: Option<&i64>| ticks.copied().unwrap_or(0).max(0) as f64 * 1e3 / COUNTER_FREQUENCY as f64;
+    Ok(Played {
+        packets: performance.departures.len() as u64,
+        lateness: (ms(late.get(late.len() / 2)), ms(late.last())),
+        violations: performance.violations.iter().map(ToString::to_string).collect(),
+    })
 }
 
-fn progress_style() -> Result<ProgressStyle> {
-    Ok(ProgressStyle::with_template("{prefix} [{bar:32}] {msg}")?.progress_chars("=> "))
-}
-
-/// A level meter: 3 dB for each mark.
-fn meter(level: f64) -> String {
-    let marks = ((level + 48.0) / 3.0).clamp(0.0, 16.0) as usize;
-    format!("[{:<16}] {level:6.1} dB", "#".repeat(marks))
-}
-
-fn print_report(
-    song: &Song,
-    played: &playback::Played,
-    received: &listener::Received,
-    comparison: &Comparison,
-    out: &Path,
-) {
+fn print_report(song: &Song, played: &Played, received: &Received, comparison: &Comparison, out: &Path) {
     let format = song.format;
     let kind = match format.channels() {
         1 => "mono".to_owned(),
@@ -153,7 +154,7 @@ fn print_report(
     println!("frames     {} played, {} received{silence}", song.frames(), received.pcm.len() / frame);
     println!("packets    {} sent, {} received", played.packets, received.packets);
     println!("lost       {lost}");
-    println!("lateness   {:.3} ms median, {:.3} ms worst", played.lateness.median, played.lateness.worst);
+    println!("lateness   {:.3} ms median, {:.3} ms worst", played.lateness.0, played.lateness.1);
     println!("received   {}", out.display());
     println!("bit-exact: {}", comparison.verdict());
 }
