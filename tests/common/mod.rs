@@ -27,8 +27,8 @@ pub fn tick_of(base: u64, frames: u64, rate: u32, frequency: u64) -> u64 {
 /// The service under which the driver is installed.
 pub const SERVICE: &str = "Scream";
 
-/// The built driver: `SCREAM_SYS`, or where the build puts it.
-pub fn driver_file() -> Image {
+/// Where the built driver is: `SCREAM_SYS`, or where the build puts it.
+pub fn driver_path() -> PathBuf {
     let default =
         concat!(env!("CARGO_MANIFEST_DIR"), "/cross/target/x86_64-pc-windows-msvc/release/scream.sys");
     let path = std::env::var_os("SCREAM_SYS").map_or_else(|| PathBuf::from(default), PathBuf::from);
@@ -37,6 +37,12 @@ pub fn driver_file() -> Image {
         "there is no driver at {}: build it with `cargo xtask build --release`, or set SCREAM_SYS",
         path.display()
     );
+    path
+}
+
+/// The built driver.
+pub fn driver_file() -> Image {
+    let path = driver_path();
     Image::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

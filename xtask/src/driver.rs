@@ -51,6 +51,19 @@ pub fn build(profile: Profile) -> Result<PathBuf> {
     Ok(driver)
 }
 
+/// Builds the driver that breaks the rules of the testbed's verifier, and returns the path of `rules.sys`.
+///
+/// # Errors
+/// The build fails.
+pub fn build_rules() -> Result<PathBuf> {
+    // Optimized, as it is then the same image for everybody, and what its cases do stays in their own functions.
+    run(with_libclang(&mut cargo(CROSS, &["build", "--release", "--package", "rules"])))?;
+    let directory = target_directory().join("x86_64-pc-windows-msvc").join(Profile::Release.directory());
+    let (linked, driver) = (directory.join("rules.dll"), directory.join("rules.sys"));
+    fs::copy(&linked, &driver).with_context(|| format!("cannot copy {}", linked.display()))?;
+    Ok(driver)
+}
+
 /// The directory of the manifest that builds the driver.
 pub const CROSS: &str = "cross";
 

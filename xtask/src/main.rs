@@ -42,6 +42,8 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
+    /// Build the driver that breaks the rules of the testbed's verifier, and print its path.
+    BuildRules,
     /// Check that Windows would load this driver file, and that it imports only what it may.
     CheckImage {
         /// The driver: scream.sys.
@@ -86,6 +88,11 @@ fn run(command: Command, policy: Policy) -> Result<()> {
             let file = driver::build(profile)?;
             image::show_and_check(&file, profile)?;
             println!("{}", file.display());
+            Ok(())
+        }
+        Command::BuildRules => {
+            prerequisites::ensure(driver::NEEDS, policy)?;
+            println!("{}", driver::build_rules()?.display());
             Ok(())
         }
         Command::CheckImage { file, release } => image::show_and_check(&file, Profile::new(release)),

@@ -5,13 +5,15 @@ use anyhow::Result;
 use crate::driver::{self, CROSS, Profile, with_libclang};
 use crate::process::{cargo, run};
 
-/// Builds the released driver and runs the tests of both workspaces.
+/// Builds the released driver and the one that breaks the verifier's rules, and runs the tests of both workspaces.
 ///
 /// # Errors
 /// The build or a test fails.
 pub fn run_all() -> Result<()> {
     let driver = driver::build(Profile::Release)?;
-    run(cargo(".", &["test", "--workspace"]).env("SCREAM_SYS", &driver))?;
+    let rules = driver::build_rules()?;
+    let mut tests = cargo(".", &["test", "--workspace"]);
+    run(tests.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules))?;
     // The stand-in for wdk-build runs on the host, in the workspace of the driver.
     let host = host_triple()?;
     run(with_libclang(&mut cargo(CROSS, &["test", "--package", "wdk-build", "--target", &host])))?;

@@ -4,17 +4,21 @@
 //! [`import!`](crate::import). Both push a [`Frame`] on the thread, so that a violation can say where it happened, and
 //! check what holds at every border: IRQL limits, IRQL and locks balanced, stack use, switch points.
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use crate::image::shared_data;
 use crate::import;
 use crate::kernel::spin_lock;
 use crate::machine::{DriverUse, machine};
 use crate::memory;
+use crate::nt::NtStatus;
 use crate::schedule::{self, Irql, Thread};
+use crate::trace;
 use crate::verifier::{self, Rule};
 
 /// Bytes of stack that a call into the driver may use. Windows has 24 KiB on x64, of which the callers above a driver
@@ -49,9 +53,10 @@ pub enum Direction {
 
 /// Calls driver code: `body` makes the call. Checks that it comes back at the IRQL it left at, with no more and no
 /// fewer spin locks held.
-pub fn call_driver<T>(name: &'static str, body: impl FnOnce() -> T) -> T {
+pub fn call_driver<T: 'static>(name: &'static str, body: impl FnOnce() -> T) -> T {
     schedule::switch_point();
     let entered = enter(name, Direction::Inward);
+    shared_data::refresh();
     machine().counter.arm();
     let value = body();
     machine().counter.disarm();
@@ -68,11 +73,12 @@ pub fn call_driver<T>(name: &'static str, body: impl FnOnce() -> T) -> T {
             format!("{name} was called with {} spin lock(s) held and returned with {locks}", entered.locks);
         verifier::record(Rule::SpinLock, text);
     }
+    trace::returned(Direction::Inward, name, (&value as &dyn Any).downcast_ref().copied());
     value
 }
 
 /// Runs the body of an imported function for the driver. Checks its IRQL limit; may switch threads.
-pub fn serve_driver<T>(name: &'static str, max_irql: Irql, body: impl FnOnce() -> T) -> T {
+pub fn serve_driver<T: Returned>(name: &'static str, max_irql: Irql, body: impl FnOnce() -> T) -> T {
     machine().counter.disarm();
     let entered = enter(name, Direction::Outward);
     schedule::switch_point();
@@ -82,8 +88,15 @@ pub fn serve_driver<T>(name: &'static str, max_irql: Irql, body: impl FnOnce() -
         verifier::record(Rule::Irql, text);
     }
     // A panic must not unwind into the driver, which nothing can unwind.
-    let value = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| schedule::halt_with_panic(panic));
+    let value = injected(name).map_or_else(
+        || catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| schedule::halt_with_panic(panic)),
+        T::failure,
+    );
+    // What the call has set off may come first: a thread that was woken runs before the caller goes on.
+    schedule::switch_point();
     let thread = leave(Direction::Outward);
+    trace::returned(Direction::Outward, name, value.status());
+    shared_data::refresh();
     let counter = &machine().counter;
     let to_driver = counter.is_on()
         && thread.frames.borrow().last().is_some_and(|frame| frame.direction == Direction::Inward);
@@ -95,6 +108,7 @@ pub fn serve_driver<T>(name: &'static str, max_irql: Irql, body: impl FnOnce() -
 }
 
 fn enter(name: &'static str, direction: Direction) -> Frame {
+    trace::call(direction, name);
     let thread = schedule::current();
     let meter = &machine().meter;
     if meter.on && direction == Direction::Outward {
@@ -135,6 +149,109 @@ fn leave(direction: Direction) -> std::rc::Rc<Thread> {
     thread
 }
 
+/// What an imported function can return: how it fails, and what a trace shows of it.
+pub trait Returned {
+    /// What the function returns when it fails with this status: null where it returns a pointer.
+    fn failure(status: NtStatus) -> Self;
+
+    /// The status, if it is one.
+    fn status(&self) -> Option<NtStatus> {
+        None
+    }
+}
+
+impl Returned for NtStatus {
+    fn failure(status: NtStatus) -> Self {
+        status
+    }
+
+    fn status(&self) -> Option<NtStatus> {
+        Some(*self)
+    }
+}
+
+impl<T> Returned for *mut T {
+    fn failure(_status: NtStatus) -> Self {
+        std::ptr::null_mut()
+    }
+}
+
+impl<T> Returned for *const T {
+    fn failure(_status: NtStatus) -> Self {
+        std::ptr::null()
+    }
+}
+
+macro_rules! returned {
+    ($($ty:ty),*) => {$(
+        impl Returned for $ty {
+            fn failure(_status: NtStatus) -> Self {
+                Self::default()
+            }
+        }
+    )*};
+}
+
+returned!((), u8, i8, u16, i16, u32, i32, u64, i64, usize, isize);
+
+/// A call that is to fail.
+struct Injection {
+    function: &'static str,
+    /// Calls that come before it.
+    after: u64,
+    status: NtStatus,
+}
+
+#[derive(Default)]
+struct Injections(RefCell<Vec<Injection>>);
+
+/// Lets the `nth` call of an imported function from now on (1 is the next) fail: the function does nothing and returns
+/// `status`, or null or zero if it returns no status. Methods of objects have names such as `IPort_Init`.
+///
+/// For what may fail so on Windows only. Functions of Winsock Kernel also complete a request: [`wsk::inject`] is theirs.
+///
+/// # Panics
+/// Outside a machine.
+///
+/// [`wsk::inject`]: crate::wsk::inject
+pub fn inject(function: &'static str, nth: u64, status: NtStatus) {
+    let after = nth.saturating_sub(1);
+    machine().part::<Injections>().0.borrow_mut().push(Injection { function, after, status });
+    machine().meter.injecting.set(true);
+}
+
+/// Forgets what was asked of [`inject`] and has not happened; how many failures those are.
+///
+/// # Panics
+/// Outside a machine.
+pub fn inject_no_more() -> usize {
+    machine().meter.injecting.set(false);
+    machine().part::<Injections>().0.take().len()
+}
+
+/// The failure that was set for this call.
+fn injected(function: &'static str) -> Option<NtStatus> {
+    if !machine().meter.injecting.get() {
+        return None;
+    }
+    let injections = machine().part::<Injections>();
+    let mut injections = injections.0.borrow_mut();
+    let mut result = None;
+    injections.retain_mut(|injection| {
+        if injection.function != function || result.is_some() {
+            return true;
+        }
+        let due = injection.after == 0;
+        if due {
+            result = Some(injection.status);
+        }
+        injection.after = injection.after.saturating_sub(1);
+        !due
+    });
+    machine().meter.injecting.set(!injections.is_empty());
+    result
+}
+
 /// How deep the driver's stack is, counted from the innermost call into it.
 fn check_stack(thread: &Thread, name: &'static str, stack: usize) {
     let mut frames = thread.frames.borrow_mut();
@@ -168,6 +285,8 @@ pub(crate) struct Meter {
     call_ticks: [Cell<f64>; 2],
     copied: Cell<u64>,
     peak_stack: Cell<usize>,
+    /// Whether a call is to fail; here, because every crossing asks for it.
+    injecting: Cell<bool>,
 }
 
 impl Meter {
@@ -181,6 +300,7 @@ impl Meter {
             call_ticks: Default::default(),
             copied: Cell::new(0),
             peak_stack: Cell::new(0),
+            injecting: Cell::new(false),
         }
     }
 
@@ -218,9 +338,8 @@ impl Meter {
             .map(|(calls, ticks)| calls.get() as f64 * ticks.get())
             .sum();
         let border = (border as u64).min(self.ticks.get());
-        let time = |ticks: u64| {
-            Duration::from_nanos((u128::from(ticks) * elapsed.0 / u128::from(elapsed.1)) as u64)
-        };
+        let time =
+            |ticks: u64| Duration::from_nanos((u128::from(ticks) * elapsed.0 / u128::from(elapsed.1)) as u64);
         let mut crossings: Vec<_> =
             self.crossings.borrow().iter().map(|(name, count)| (*name, *count)).collect();
         crossings

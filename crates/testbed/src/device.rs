@@ -18,7 +18,9 @@ use crate::nt::{
     UnicodeString, device_flags, major, pnp, power,
 };
 use crate::portcls::abi::guid;
-use crate::portcls::{self, Adapter, Kind, Limits, PinInstance, PnpState, Property};
+use crate::portcls::{
+    self, Adapter, AudioInterface, CyclicPin, Kind, Limits, PinInstance, PnpState, Property,
+};
 
 /// DEVICE_POWER_STATE values that a sound card has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,6 +329,21 @@ impl Device {
         bytes: &[u8],
     ) -> Result<Stream, NtStatus> {
         self.open_bytes(pin, capture, format, bytes, Limits::Miniport)
+    }
+
+    /// How clients play through the device's wave filter.
+    pub fn audio_interface(&self) -> Option<AudioInterface> {
+        self.adapter().ok()?.wave_port().map(|(_, interface)| interface)
+    }
+
+    /// Opens the first pin for clients of a WaveCyclic filter.
+    pub(crate) fn open_cyclic(&self, format: &Format) -> Result<Rc<CyclicPin>, NtStatus> {
+        let adapter = self.adapter()?;
+        if adapter.state.get() != PnpState::Started {
+            return Err(NtStatus::DEVICE_NOT_READY);
+        }
+        let port = adapter.port(Kind::WaveCyclic).ok_or(NtStatus::DEVICE_NOT_READY)?;
+        CyclicPin::open(&adapter, &port, port.render_pin().unwrap_or(0), &format.to_bytes())
     }
 
     fn open_bytes(

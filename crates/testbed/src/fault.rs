@@ -11,9 +11,14 @@ use std::sync::OnceLock;
 
 use libc::{c_int, c_void, siginfo_t};
 
+#[cfg(target_arch = "x86_64")]
+use crate::emulate;
+use crate::forgiven;
 use crate::image::load::describe_address;
 use crate::machine::{Machine, try_machine};
 use crate::memory;
+#[cfg(target_arch = "x86_64")]
+use crate::nt::PAGE_SIZE;
 use crate::schedule;
 use crate::verifier::{self, Rule};
 
@@ -116,8 +121,14 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     }
     let Some(thread_stack) = stack_in_driver() else { return pass_on(signal, info, context) };
     let mut registers = Registers(context);
+    if registers.access(signal) != Access::Execute && registers.emulate() {
+        return;
+    }
     // SAFETY: the system passes a valid description, and these signals carry an address.
     let address = unsafe { (*info).si_addr() }.addr();
+    if registers.access(signal) == Access::Read && forgiven::grant(address) {
+        return;
+    }
     let fault = Fault {
         signal,
         address,
@@ -212,6 +223,27 @@ fn describe(fault: &Fault) -> String {
     }
 }
 
+/// The general registers in the order of their encoding.
+#[cfg(target_arch = "x86_64")]
+const GENERAL: [c_int; 16] = [
+    libc::REG_RAX,
+    libc::REG_RCX,
+    libc::REG_RDX,
+    libc::REG_RBX,
+    libc::REG_RSP,
+    libc::REG_RBP,
+    libc::REG_RSI,
+    libc::REG_RDI,
+    libc::REG_R8,
+    libc::REG_R9,
+    libc::REG_R10,
+    libc::REG_R11,
+    libc::REG_R12,
+    libc::REG_R13,
+    libc::REG_R14,
+    libc::REG_R15,
+];
+
 /// The registers of the interrupted thread.
 struct Registers<'a>(&'a mut libc::ucontext_t);
 
@@ -251,6 +283,30 @@ impl Registers<'_> {
         if self.get(libc::REG_ERR) == INT_29 { self.get(libc::REG_RCX) } else { u64::MAX }
     }
 
+    /// Does what a kernel's instruction would have done, if it is one that drivers may use.
+    fn emulate(&mut self) -> bool {
+        let at = self.instruction();
+        if !memory::is_own(at..at + emulate::LONGEST) {
+            return false;
+        }
+        let mut bytes = [0; emulate::LONGEST];
+        // The next page may not be there.
+        let count = emulate::LONGEST.min(PAGE_SIZE - at % PAGE_SIZE);
+        // SAFETY: the instruction faulted and was not hard to fetch, so its own page can be read.
+        unsafe { ptr::copy_nonoverlapping(ptr::with_exposed_provenance(at), bytes.as_mut_ptr(), count) };
+        let Some((meaning, length)) = emulate::instruction(&bytes) else { return false };
+        if let Some((register, value)) =
+            emulate::perform(meaning, |register| self.get(GENERAL[usize::from(register)]))
+        {
+            self.set(GENERAL[usize::from(register)], value);
+        }
+        self.set(libc::REG_RIP, (at + length) as u64);
+        if let Some(machine) = tracing_machine() {
+            machine.counter.on_trap(at + length);
+        }
+        true
+    }
+
     /// Goes on without a trap after every instruction.
     fn stop_tracing(&mut self) {
         let flags = self.get(libc::REG_EFL) as i64 & !crate::instructions::TRAP_FLAG;
@@ -266,6 +322,11 @@ impl Registers<'_> {
 
 #[cfg(target_arch = "aarch64")]
 impl Registers<'_> {
+    /// No instruction of a kernel is emulated on this processor.
+    fn emulate(&mut self) -> bool {
+        false
+    }
+
     fn instruction(&self) -> usize {
         self.0.uc_mcontext.pc as usize
     }

@@ -14,7 +14,10 @@
 pub mod client;
 pub mod crossing;
 pub mod device;
+#[cfg(target_arch = "x86_64")]
+mod emulate;
 mod fault;
+mod forgiven;
 pub mod image;
 mod instructions;
 pub mod kernel;
@@ -22,8 +25,11 @@ mod machine;
 pub(crate) mod memory;
 pub mod network;
 pub mod nt;
+pub mod playback;
 pub mod portcls;
 pub mod schedule;
+pub mod soak;
+pub mod trace;
 pub mod verifier;
 pub mod wsk;
 

@@ -13,11 +13,14 @@ use std::time::Duration;
 
 use crate::crossing::{self, Meter};
 use crate::fault;
+use crate::forgiven;
+use crate::image::shared_data;
 use crate::instructions::Counter;
 use crate::kernel::debug;
 use crate::memory::Space;
 use crate::network;
 use crate::schedule::{Clock, Policy, Scheduler};
+use crate::trace::{self, Recorder, Trace};
 use crate::verifier::{Verifier, Violation};
 use crate::wsk;
 
@@ -38,8 +41,12 @@ pub struct Config {
     /// Period of the clock interrupt in nanoseconds: ordinary timers and wait time-outs expire at its ticks, those of
     /// high resolution do not. `None`: all of them are exact.
     pub clock_tick: Option<u64>,
+    /// Goes on after mistakes with which Windows goes on by luck, once they are recorded.
+    pub forgiving: bool,
     /// Prints the driver's debug output to the standard error stream as it comes.
     pub echo_debug_output: bool,
+    /// What is kept of the calls across the border.
+    pub trace: trace::Kept,
     /// The network that the machine is connected to.
     pub network: network::Setup,
     /// How Winsock Kernel behaves.
@@ -55,7 +62,9 @@ impl Default for Config {
             measure: false,
             count_instructions: false,
             clock_tick: None,
+            forgiving: false,
             echo_debug_output: false,
+            trace: trace::Kept::Nothing,
             network: network::Setup::default(),
             wsk: wsk::Setup::default(),
         }
@@ -69,6 +78,7 @@ pub struct Machine {
     pub(crate) scheduler: Scheduler,
     pub(crate) verifier: Verifier,
     pub(crate) meter: Meter,
+    pub(crate) recorder: Recorder,
     pub(crate) counter: Counter,
     parts: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
     // Last, so that everything that points into it is gone when it is unmapped.
@@ -86,6 +96,8 @@ pub struct Outcome<T> {
     pub debug_output: Vec<(u64, String)>,
     /// What [`Config::measure`] and [`Config::count_instructions`] measured.
     pub driver: DriverUse,
+    /// What [`Config::trace`] kept.
+    pub trace: Trace,
 }
 
 /// What the driver used of the processor.
@@ -170,6 +182,7 @@ impl Machine {
             scheduler: Scheduler::new(config.clock, config.counter_frequency, policy),
             verifier: Verifier::default(),
             meter: Meter::new(config.measure),
+            recorder: Recorder::new(config.trace),
             counter: Counter::new(config.count_instructions),
             parts: RefCell::default(),
             memory: Space::default(),
@@ -186,6 +199,7 @@ impl Machine {
             violations: machine.verifier.take(),
             debug_output: debug::take_output(),
             driver: machine.meter.read(machine.counter.executed()),
+            trace: machine.recorder.take(),
         }
     }
 }
@@ -212,5 +226,7 @@ impl Drop for CurrentMachine {
         // A panic may have left driver code without crossing the border.
         machine().counter.disarm();
         CURRENT.set(ptr::null());
+        shared_data::forget();
+        forgiven::forget();
     }
 }

@@ -200,6 +200,13 @@ pub(crate) fn describe(address: usize) -> String {
     }
 }
 
+/// Whether a range lies in the machine's space. Safe in a signal handler.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn is_own(range: std::ops::Range<usize>) -> bool {
+    let space = &machine().memory;
+    range.start >= space.base && range.end <= space.base + SPACE_BYTES
+}
+
 /// Declares that whole pages may be paged out: they are not there while driver code runs at DISPATCH_LEVEL.
 pub(crate) fn make_pageable(pages: usize, bytes: usize, protection: i32) {
     machine().memory.pageable.borrow_mut().insert(pages, (bytes, protection));
@@ -221,4 +228,29 @@ pub(crate) fn page_for(irql: Irql) {
 pub(crate) fn is_pageable(address: usize) -> bool {
     let Ok(pageable) = machine().memory.pageable.try_borrow() else { return false };
     pageable.range(..=address).next_back().is_some_and(|(start, (bytes, _))| address < start + bytes)
+}
+
+/// The text with every address in it replaced: those of the machine by their offset, which is the same in every run,
+/// and all others by a mark.
+pub(crate) fn without_addresses(text: &str) -> String {
+    const SHORTEST_ADDRESS: usize = 0x1_0000_0000;
+    let space = &machine().memory;
+    let mut parts = text.split("0x");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|letter: char| !letter.is_ascii_hexdigit()).unwrap_or(part.len());
+        let (digits, rest) = part.split_at(end);
+        match usize::from_str_radix(digits, 16) {
+            Ok(value) if (space.base..space.base + SPACE_BYTES).contains(&value) => {
+                out.push_str(&format!("machine+{:#x}", value - space.base));
+            }
+            Ok(value) if value >= SHORTEST_ADDRESS => out.push_str("elsewhere"),
+            _ => {
+                out.push_str("0x");
+                out.push_str(digits);
+            }
+        }
+        out.push_str(rest);
+    }
+    out
 }

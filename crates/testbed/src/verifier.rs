@@ -2,9 +2,12 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::panic::Location;
 
 use crate::machine::machine;
+use crate::memory;
 use crate::schedule::{self, Irql, Time};
+use crate::trace;
 
 /// A rule of the verifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,11 +57,13 @@ pub struct Violation {
     pub time: Time,
     /// The calls into and out of the driver that were under way, outermost first.
     pub calls: Vec<&'static str>,
+    /// Where the testbed found it out.
+    pub site: &'static Location<'static>,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, text, thread, irql, time, calls } = self;
+        let Self { rule, text, thread, irql, time, calls, site: _ } = self;
         let calls = calls.join(" > ");
         let seconds = *time as f64 / 1e9;
         write!(f, "{rule:?}: {text} [thread {thread}, IRQL {irql}, {seconds:.7} s, in {calls}]")
@@ -78,22 +83,26 @@ impl Verifier {
 }
 
 /// Records that a rule was broken; the run goes on.
+#[track_caller]
 pub fn record(rule: Rule, text: impl Into<String>) {
     let thread = schedule::try_current();
     let violation = Violation {
         rule,
-        text: text.into(),
+        text: memory::without_addresses(&text.into()),
         thread: thread.as_ref().map_or_else(|| "scheduler".to_owned(), |thread| thread.name.clone()),
         irql: thread.as_ref().map_or(0, |thread| thread.irql.get()),
         time: schedule::now(),
         calls: thread
             .map(|thread| thread.frames.borrow().iter().map(|frame| frame.name).collect())
             .unwrap_or_default(),
+        site: Location::caller(),
     };
+    trace::note(|| format!("VIOLATION {:?}: {}", violation.rule, violation.text));
     machine().verifier.violations.borrow_mut().push(violation);
 }
 
 /// Records that a rule was broken after which nothing makes sense, and stops the machine.
+#[track_caller]
 pub fn fatal(rule: Rule, text: impl Into<String>) -> ! {
     record(rule, text);
     schedule::halt()

@@ -6,6 +6,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use protocol::StreamFormat;
 use testbed::image::check::ImageSummary;
+pub use testbed::playback::quantile;
 
 use super::measure::{Row, StartUp};
 use super::real::Real;
@@ -139,12 +140,6 @@ fn spread(values: &[u64]) -> String {
         [first, .., last] => format!("{first} / {} / {last}", values[values.len() / 2]),
         [only] => format!("{only} / {only} / {only}"),
     }
-}
-
-/// The value below which a part of the values lies, which are in order; 0 of none.
-pub fn quantile(values: &[f64], part: f64) -> f64 {
-    let last = values.len().saturating_sub(1);
-    values.get((last as f64 * part).round() as usize).copied().unwrap_or(0.0)
 }
 
 #[cfg(test)]

@@ -163,11 +163,8 @@ impl<'a, S: FnMut(&mut [u8]) -> usize> Player<'a, S> {
 
     /// The first moment at which so many frames have been played.
     pub fn time_of(&self, frames: u64) -> Time {
-        let frequency = u128::from(machine().config.counter_frequency);
-        let rate = u128::from(self.stream.format().rate);
-        let left = u128::from(frames.saturating_sub(self.base.1));
-        let tick = u128::from(self.base.0) + (left * frequency).div_ceil(rate);
-        (tick * 1_000_000_000).div_ceil(frequency) as Time
+        let left = frames.saturating_sub(self.base.1);
+        super::time_of(self.base.0, left, self.stream.format().rate, machine().config.counter_frequency)
     }
 
     fn poll_interval(&self) -> Time {

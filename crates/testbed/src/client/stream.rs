@@ -28,6 +28,19 @@ pub enum Buffer {
     },
 }
 
+/// Reads the position of a stream from another thread. It must not be used any more when the stream is closed.
+pub struct PositionReader(Rc<PinInstance>);
+
+impl PositionReader {
+    /// The position.
+    ///
+    /// # Errors
+    /// What GetPosition returned.
+    pub fn position(&self, at_dispatch_level: bool) -> Result<AudioPosition, NtStatus> {
+        self.0.position(at_dispatch_level)
+    }
+}
+
 /// An open pin.
 pub struct Stream {
     pin: Rc<PinInstance>,
@@ -130,6 +143,11 @@ impl Stream {
     /// What GetPosition returned.
     pub fn position_at_dispatch_level(&self) -> Result<AudioPosition, NtStatus> {
         self.pin.position(true)
+    }
+
+    /// Reads the position from other threads.
+    pub fn position_reader(&self) -> PositionReader {
+        PositionReader(Rc::clone(&self.pin))
     }
 
     /// The latency that the driver declares.

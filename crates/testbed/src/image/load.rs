@@ -3,9 +3,8 @@
 //! [`Image`] is the file; [`Mapped`] is the file in a machine's memory. Every page has the protection that its
 //! section's header asks for, and an image is never both writable and executable.
 //!
-//! Not done: KUSER_SHARED_DATA. Functions that are inline in Microsoft's headers (KeQueryInterruptTime, KeQueryTickCount)
-//! read 0xFFFFF780_00000000 directly; an image that uses them faults there, which is reported as an access violation.
-//! To play it, map a page and rewrite the 64-bit immediates that point into it while loading.
+//! What points into KUSER_SHARED_DATA is redirected ([`shared_data`]); imports that are missing fail the load, or become
+//! [`stubs`].
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,6 +16,7 @@ use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders as _, PeFile64};
 
+use super::{shared_data, stubs};
 use crate::kernel::imports;
 use crate::machine::{machine, try_machine};
 use crate::memory;
@@ -158,7 +158,9 @@ impl Mapped {
             let data =
                 image.bytes.get(offset as usize..offset as usize + size as usize).ok_or_else(damaged)?;
             let virtual_size = (section.virtual_size.get(LE) as usize).max(1);
-            memory.write(rva, &data[..data.len().min(virtual_size)])?;
+            let mut contents = data[..data.len().min(virtual_size)].to_vec();
+            shared_data::redirect(&mut contents);
+            memory.write(rva, &contents)?;
             sections.push(Section {
                 name: String::from_utf8_lossy(section.raw_name()).into_owned(),
                 start: base + rva,
@@ -313,7 +315,8 @@ fn resolve_imports(file: &PeFile64<'_>) -> Result<Vec<(usize, u64)>, LoadError> 
                 let (_, name) = table.hint_name(thunk.address())?;
                 String::from_utf8_lossy(name).into_owned()
             };
-            match imports::find(&module, &name) {
+            let found = imports::find(&module, &name);
+            match found.or_else(|| stubs::make(&format!("{module}!{name}"))) {
                 Some(address) => bound.push((slot, address as u64)),
                 None => missing.push(describe_missing(&module, &name)),
             }

@@ -46,6 +46,7 @@ pub fn print(text: &str) {
             }
         } else {
             lines.push((schedule::now(), line.to_owned()));
+            crate::trace::note(|| format!("the driver prints: {line}"));
         }
     }
     if machine.config.echo_debug_output {

@@ -111,9 +111,13 @@ pub fn delete(device: *mut DeviceObject) {
     let header = unsafe { &mut *device };
     if !header.attached_device.is_null() {
         verifier::record(Rule::Object, "a device is deleted while another is attached to it");
+        machine().part::<Devices>().0.borrow_mut().insert(header.attached_device.addr(), 0);
     }
-    if !below(device).is_null() {
+    let lower = below(device);
+    if !lower.is_null() {
         verifier::record(Rule::Object, "a device is deleted while it is attached to another");
+        // SAFETY: a device below another is live, or was reported and forgotten when it was deleted.
+        unsafe { (*lower).attached_device = ptr::null_mut() };
     }
     unlink(device, header);
     machine().part::<Devices>().0.borrow_mut().remove(&device.addr());

@@ -5,6 +5,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use crate::crossing;
+use crate::forgiven;
 use crate::image::load::Mapped;
 use crate::image::{Image, LoadError};
 use crate::kernel::{device, dispatcher, ex_timer, irp, mdl, object, pool, registry, thread, timer, work};
@@ -51,7 +52,8 @@ fn counted_string(text: &str) -> (UnicodeString, *mut u8) {
     let units: Vec<u16> = text.encode_utf16().collect();
     let bytes = units.len() * 2;
     // Rounded up to the alignment, the block is followed by non-zero fence bytes, or by the end of its page.
-    let buffer = memory::allocate(bytes, format!("the string \"{text}\""));
+    let label = format!("the string \"{text}\"");
+    let buffer = forgiven::allocate(bytes, &label).unwrap_or_else(|| memory::allocate(bytes, label));
     // SAFETY: the block has that many bytes.
     unsafe { ptr::copy_nonoverlapping(units.as_ptr().cast::<u8>(), buffer, bytes) };
     (UnicodeString { length: bytes as u16, maximum_length: bytes as u16, buffer: buffer.cast() }, buffer)

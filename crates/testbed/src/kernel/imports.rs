@@ -3,8 +3,8 @@
 //! To add one: an [`import!`](crate::import) function, and its name in the `EXPORTS` of its file.
 
 use super::{
-    debug, device, dispatcher, event, ex_timer, irp, library, mdl, mutex, object, pool, registry, spin_lock,
-    thread, time, timer, work,
+    debug, device, dispatcher, event, ex_timer, irp, library, lookup, mdl, mutex, object, pool,
+    query_registry, registry, spin_lock, strings, thread, time, timer, work,
 };
 
 /// A function that a module of Windows exports.
@@ -29,13 +29,17 @@ fn lists() -> Vec<&'static [Export]> {
         ex_timer::EXPORTS,
         irp::EXPORTS,
         library::EXPORTS,
+        library::ALIASES,
+        lookup::EXPORTS,
         mdl::EXPORTS,
         mutex::EXPORTS,
         object::EXPORTS,
         object::VARIABLES,
         pool::EXPORTS,
+        query_registry::EXPORTS,
         registry::EXPORTS,
         spin_lock::EXPORTS,
+        strings::EXPORTS,
         thread::EXPORTS,
         thread::ALIASES,
         time::EXPORTS,

@@ -99,7 +99,7 @@ fn new(stack_count: i8, owner: Owner) -> *mut Irp {
 pub fn free(irp: *mut Irp) {
     let (phase, borrowed) = with(irp, |state| (state.phase, state.borrowed));
     if let Phase::InFlight(what) = phase {
-        verifier::record(Rule::Irp, format!("a request is freed while it is in flight ({what})"));
+        verifier::fatal(Rule::Irp, format!("a request is freed while it is in flight ({what})"));
     }
     if borrowed {
         return verifier::record(Rule::Irp, "IoFreeIrp of a request that IoAllocateIrp did not allocate");
@@ -119,6 +119,23 @@ pub fn reuse(irp: *mut Irp, status: NtStatus) {
     // SAFETY: as above.
     unsafe { (*irp).io_status.status = status };
     with(irp, |state| state.phase = Phase::Idle);
+}
+
+/// Forgets the requests of IoInitializeIrp in memory that goes away, and reports those that are on their way.
+pub(crate) fn forget_range(start: usize, bytes: usize) {
+    let irps = machine().part::<Irps>();
+    let mut irps = irps.0.borrow_mut();
+    let gone: Vec<usize> = (irps.range(start..start + bytes.max(1)))
+        .filter(|(_, state)| state.borrowed)
+        .map(|(address, _)| *address)
+        .collect();
+    let gone: Vec<State> = gone.into_iter().filter_map(|address| irps.remove(&address)).collect();
+    drop(irps);
+    for state in gone {
+        if let Phase::InFlight(what) = state.phase {
+            verifier::record(Rule::Irp, format!("memory with a request in flight is freed ({what})"));
+        }
+    }
 }
 
 /// Whether a request is on its way.
@@ -429,7 +446,8 @@ import! {
             verifier::fatal(Rule::Irp, format!("{bytes} bytes are too few for {stack_count} stack locations"));
         }
         fill(irp, stack_count, 0);
-        let state = State { owner: Owner::Driver, phase: Phase::Idle, borrowed: true };
+        let borrowed = !known || with(irp, |state| state.borrowed);
+        let state = State { owner: Owner::Driver, phase: Phase::Idle, borrowed };
         machine().part::<Irps>().0.borrow_mut().insert(irp.addr(), state);
     }
 

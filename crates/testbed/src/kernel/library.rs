@@ -65,6 +65,20 @@ import! {
         unsafe { libc::memcmp(first.cast(), second.cast(), bytes) }
     }
 
+    /// Fills: the value comes last.
+    pub fn RtlFillMemory(target: *mut u8, bytes: usize, value: u8), irql <= HIGH_LEVEL; {
+        machine().meter.copied(bytes);
+        // SAFETY: the driver passes its area; a wrong one faults and is reported.
+        unsafe { libc::memset(target.cast(), i32::from(value), bytes) };
+    }
+
+    /// Fills with zeros.
+    pub fn RtlZeroMemory(target: *mut u8, bytes: usize), irql <= HIGH_LEVEL; {
+        machine().meter.copied(bytes);
+        // SAFETY: the driver passes its area; a wrong one faults and is reported.
+        unsafe { libc::memset(target.cast(), 0, bytes) };
+    }
+
     /// Bytes before the NUL.
     pub fn strlen(text: *const u8) -> usize, irql <= HIGH_LEVEL; {
         // SAFETY: the driver passes a string; one without an end faults and is reported.
@@ -150,4 +164,9 @@ import! {
 /// What this file provides to drivers.
 pub(crate) const EXPORTS: &[Export] = exports!["ntoskrnl.exe":
     memcpy, memmove, memset, memcmp, strlen, wcslen, RtlCompareMemory, RtlInitUnicodeString, RtlCopyUnicodeString,
-    RtlEqualUnicodeString, RtlCompareUnicodeString, RtlGetVersion];
+    RtlEqualUnicodeString, RtlCompareUnicodeString, RtlGetVersion, RtlFillMemory, RtlZeroMemory];
+/// The same functions under the names of the run-time library.
+pub(crate) const ALIASES: &[Export] = &[
+    Export { module: "ntoskrnl.exe", name: "RtlMoveMemory", address: memmove as *const () },
+    Export { module: "ntoskrnl.exe", name: "RtlCopyMemory", address: memcpy as *const () },
+];

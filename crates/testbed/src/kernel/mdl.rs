@@ -146,6 +146,16 @@ pub fn free(mdl: *mut Mdl) {
     memory::free(mdl.cast());
 }
 
+/// Frees a list whose pages were freed with MmFreePagesFromMdl, as ExFreePool does; false when it is none.
+pub(crate) fn free_from_pool(mdl: *mut Mdl) -> bool {
+    let mdls = machine().part::<Mdls>();
+    let is_one = mdls.lists.borrow().get(&mdl.addr()).is_some_and(|state| state.pages_freed);
+    if is_one {
+        free(mdl);
+    }
+    is_one
+}
+
 /// Declares that something uses a list and its buffer until [`end_use`].
 pub fn begin_use(mdl: *mut Mdl, what: &'static str) {
     with(mdl, |state| state.users.push(what));

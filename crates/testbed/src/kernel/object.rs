@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::kernel::imports::Export;
-use crate::kernel::{pool, time};
+use crate::kernel::{pool, thread, time};
 use crate::machine::machine;
 use crate::memory;
 use crate::nt::{Handle, NtStatus, Pvoid};
@@ -146,12 +146,15 @@ pub fn close(handle: Handle) -> Result<(), NtStatus> {
 /// Reports every handle that is still open.
 pub(crate) fn report_leaks() {
     let open = std::mem::take(&mut *objects().handles.borrow_mut());
-    for (_, what) in open.into_values() {
+    for (address, what) in open.into_values() {
         verifier::record(Rule::Unload, format!("the handle of {what} was never closed"));
+        dereference(std::ptr::with_exposed_provenance_mut(address));
     }
-    let kept: Vec<String> = (objects().objects.borrow().values())
-        .filter(|object| object.kind == ObjectType::Thread && object.references > 1)
-        .map(|object| format!("{} references to a thread were never given back", object.references - 1))
+    let kept: Vec<String> = (objects().objects.borrow().iter())
+        .filter(|(_, object)| object.kind == ObjectType::Thread)
+        .map(|(address, object)| object.references - thread::own_references(*address))
+        .filter(|references| *references > 0)
+        .map(|references| format!("{references} references to a thread were never given back"))
         .collect();
     for text in kept {
         verifier::record(Rule::Unload, text);

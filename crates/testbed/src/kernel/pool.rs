@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::kernel::imports::Export;
-use crate::kernel::{dispatcher, spin_lock, timer, work};
+use crate::kernel::{dispatcher, irp, mdl, spin_lock, timer, work};
 use crate::machine::machine;
 use crate::memory;
 use crate::schedule::{self, APC_LEVEL, DISPATCH_LEVEL};
@@ -66,6 +66,11 @@ pub fn fail_after(count: u64) {
     pool.failing.set(Some(pool.allocations.get() + count));
 }
 
+/// Takes back what [`fail_after`] asked for; false when it has happened.
+pub fn fail_no_more() -> bool {
+    pool().failing.take().is_some()
+}
+
 /// Counts an allocation; false when it is to fail.
 pub(crate) fn may_allocate() -> bool {
     let pool = pool();
@@ -118,6 +123,9 @@ pub fn free(address: *mut u8, tag: u32) {
     let pool = pool();
     let found = pool.blocks.borrow_mut().remove(&address.addr());
     let Some(block) = found else {
+        if mdl::free_from_pool(address.cast()) {
+            return;
+        }
         let text = format!(
             "{:#x} is freed, which is no pool block: {}",
             address.addr(),
@@ -152,7 +160,8 @@ pub(crate) fn release_contents(start: usize, bytes: usize) {
     dispatcher::forget_range(start, bytes);
     timer::forget_range(start, bytes);
     work::forget_range(start, bytes);
-    if spin_lock::held_in(start, bytes).is_some() {
+    irp::forget_range(start, bytes);
+    if spin_lock::forget_range(start, bytes) {
         verifier::record(Rule::SpinLock, "memory with a spin lock that is held is freed");
     }
 }
@@ -197,6 +206,22 @@ fn allocate_for_driver(bytes: usize, tag: u32, paged: bool, zeroed: bool) -> *mu
     address
 }
 
+/// With a POOL_TYPE.
+fn allocate_old(kind: u32, bytes: usize, tag: u32) -> *mut u8 {
+    match kind {
+        1 => allocate_for_driver(bytes, tag, true, false),
+        512 => allocate_for_driver(bytes, tag, false, false),
+        0 => {
+            verifier::record(Rule::Pool, "executable pool, which memory integrity forbids");
+            allocate_for_driver(bytes, tag, false, false)
+        }
+        _ => {
+            verifier::record(Rule::Pool, format!("pool type {kind} is not known"));
+            std::ptr::null_mut()
+        }
+    }
+}
+
 import! {
     /// <https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-exallocatepool2>
     pub fn ExAllocatePool2(flags: u64, bytes: usize, tag: u32) -> *mut u8, irql <= DISPATCH_LEVEL; {
@@ -212,16 +237,15 @@ import! {
         allocate_for_driver(bytes, tag, kind == PAGED, flags & UNINITIALIZED == 0)
     }
 
-    /// The older call: type 0 is executable, 1 paged, 512 neither; the block is not zeroed.
+    /// The older call: type 0 is executable, 1 paged, 512 neither; the block is not zeroed. Executable pool is reported,
+    /// and is not executable here.
     pub fn ExAllocatePoolWithTag(kind: u32, bytes: usize, tag: u32) -> *mut u8, irql <= DISPATCH_LEVEL; {
-        match kind {
-            1 => allocate_for_driver(bytes, tag, true, false),
-            512 => allocate_for_driver(bytes, tag, false, false),
-            _ => {
-                verifier::record(Rule::Pool, format!("pool type {kind} is executable or unknown"));
-                std::ptr::null_mut()
-            }
-        }
+        allocate_old(kind, bytes, tag)
+    }
+
+    /// Older still: without a tag, which is "None" then.
+    pub fn ExAllocatePool(kind: u32, bytes: usize) -> *mut u8, irql <= DISPATCH_LEVEL; {
+        allocate_old(kind, bytes, u32::from_le_bytes(*b"None"))
     }
 
     /// Frees a block, whatever its tag.
@@ -236,5 +260,4 @@ import! {
 }
 
 /// What this file provides to drivers.
-pub(crate) const EXPORTS: &[Export] =
-    exports!["ntoskrnl.exe": ExAllocatePool2, ExAllocatePoolWithTag, ExFreePool, ExFreePoolWithTag];
+pub(crate) const EXPORTS: &[Export] = exports!["ntoskrnl.exe": ExAllocatePool2, ExAllocatePoolWithTag, ExAllocatePool, ExFreePool, ExFreePoolWithTag];

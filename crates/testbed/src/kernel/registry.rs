@@ -127,6 +127,14 @@ pub fn get(path: &str, name: &str) -> Option<Value> {
     keys.get(&normal(path))?.values.get(&name.to_lowercase()).map(|(_, value)| value.clone())
 }
 
+/// The names of a key's values, as they were given.
+pub fn names(path: &str) -> Vec<String> {
+    let registry = registry();
+    let keys = registry.keys.borrow();
+    keys.get(&normal(path))
+        .map_or_else(Vec::new, |key| key.values.values().map(|(name, _)| name.clone()).collect())
+}
+
 /// Takes a value away.
 pub fn delete(path: &str, name: &str) {
     if let Some(key) = registry().keys.borrow_mut().get_mut(&normal(path)) {
@@ -156,6 +164,16 @@ fn injected(function: &'static str) -> Option<NtStatus> {
         !due
     });
     result
+}
+
+/// How many keys drivers have open.
+pub fn open_keys() -> usize {
+    registry()
+        .open
+        .borrow()
+        .keys()
+        .filter(|object| object::is_live(std::ptr::with_exposed_provenance_mut(**object)))
+        .count()
 }
 
 /// Opens a key for a driver.

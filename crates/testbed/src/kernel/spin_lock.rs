@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::kernel::imports::Export;
 use crate::machine::machine;
+use crate::memory;
 use crate::nt::KSpinLock;
 use crate::schedule::{self, DISPATCH_LEVEL, Irql};
 use crate::verifier::{self, Rule};
@@ -22,9 +23,13 @@ pub(crate) fn held_by(thread: u64) -> usize {
     machine().part::<SpinLocks>().0.borrow().values().filter(|owner| **owner == thread).count()
 }
 
-/// Whether memory that is going away has a held spin lock in it.
-pub(crate) fn held_in(start: usize, bytes: usize) -> Option<usize> {
-    machine().part::<SpinLocks>().0.borrow().range(start..start + bytes).next().map(|(address, _)| *address)
+/// Forgets the spin locks in memory that goes away; whether one of them was held.
+pub(crate) fn forget_range(start: usize, bytes: usize) -> bool {
+    let locks = machine().part::<SpinLocks>();
+    let mut locks = locks.0.borrow_mut();
+    let before = locks.len();
+    locks.retain(|address, _| !(start..start + bytes).contains(address));
+    locks.len() < before
 }
 
 fn acquire(lock: *mut KSpinLock) {
@@ -83,6 +88,20 @@ fn raise(new: Irql) -> Irql {
     }
     thread.irql.set(new);
     old
+}
+
+/// Sets the running thread's IRQL as a driver does that writes the processor's register itself.
+pub(crate) fn set_irql(value: u64) {
+    let thread = schedule::current();
+    if value > u64::from(HIGH_LEVEL) {
+        return verifier::record(Rule::Irql, format!("{value} is written to CR8; there is no such IRQL"));
+    }
+    if value < u64::from(DISPATCH_LEVEL) && held_by(thread.id) > 0 {
+        let text = format!("the IRQL is lowered to {value} while a spin lock is held");
+        verifier::record(Rule::SpinLock, text);
+    }
+    thread.irql.set(value as Irql);
+    memory::page_for(value as Irql);
 }
 
 /// Sets the running thread's IRQL to a level that is not above the present one.

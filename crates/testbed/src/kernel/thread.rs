@@ -80,6 +80,13 @@ pub fn running() -> usize {
     threads().system.borrow().len()
 }
 
+/// The references to a thread's object that are the machine's own: one until the thread has ended.
+pub(crate) fn own_references(object: usize) -> i64 {
+    let threads = threads();
+    let runs = threads.system.borrow().values().any(|system| system.object == object);
+    i64::from(runs || threads.others.borrow().values().any(|other| *other == object))
+}
+
 /// Reports every system thread that has not ended.
 pub(crate) fn report_leaks() {
     for system in threads().system.borrow().values() {

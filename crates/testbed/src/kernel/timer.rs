@@ -129,7 +129,8 @@ fn set_timer(timer: *mut KTimer, due: i64, period: u32, dpc: *mut KDpc) -> bool 
     dispatcher::demand(timer.cast(), TIMERS);
     let was_set = stop(timer.addr());
     dispatcher::set_signal_state(timer.cast(), 0);
-    start(timer, time::due(due), period, dpc);
+    // A time that has passed counts as now: periods follow from there, not from long ago.
+    start(timer, time::due(due).max(schedule::now()), period, dpc);
     was_set
 }
 

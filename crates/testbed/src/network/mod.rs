@@ -11,7 +11,7 @@
 mod real;
 mod virtual_network;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 
@@ -78,6 +78,7 @@ type Sink = Box<dyn FnMut(Datagram)>;
 pub(crate) struct Network {
     sink: RefCell<Option<Sink>>,
     kept: RefCell<Vec<Datagram>>,
+    down: Cell<bool>,
     virtual_network: virtual_network::VirtualNetwork,
 }
 
@@ -102,6 +103,14 @@ pub fn set_sink(sink: impl FnMut(Datagram) + 'static) {
 /// Outside a machine.
 pub fn take_datagrams() -> Vec<Datagram> {
     network().kept.take()
+}
+
+/// Takes the network away, or brings it back. While it is away nothing can be sent; sockets stay open and bound.
+///
+/// # Panics
+/// Outside a machine.
+pub fn set_down(down: bool) {
+    network().down.set(down);
 }
 
 /// The network of the running machine.
@@ -151,6 +160,9 @@ impl Network {
         destination: SocketAddrV4,
         payload: Vec<u8>,
     ) -> Result<(), NtStatus> {
+        if self.down.get() {
+            return Err(NtStatus::NETWORK_UNREACHABLE);
+        }
         let source = match (setup(), &endpoint.real) {
             (Setup::Real(setup), Some(socket)) => {
                 socket.send(setup, destination, &payload)?;

@@ -92,6 +92,17 @@ impl UnicodeString {
     }
 }
 
+/// ANSI_STRING, that is STRING: a counted string of bytes.
+#[repr(C)]
+#[derive(Clone, Copy)]
+#[expect(missing_docs, reason = "the fields of ntdef.h")]
+pub struct AnsiString {
+    pub length: u16,
+    pub maximum_length: u16,
+    pub buffer: *mut u8,
+}
+layout!(AnsiString, 16, buffer: 8);
+
 /// LIST_ENTRY.
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -4,15 +4,15 @@
 //! the driver registered in its StartDevice, their physical connections, and its power interface.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ptr;
 use std::rc::{Rc, Weak};
 
 use super::abi::{DEVICE_EXTENSION_SIZE, StartDevice, guid};
 use super::dispatch;
 use super::interfaces::AdapterPowerManagement;
-use super::pin::PinInstance;
-use super::port::{Kind, Port};
+use super::pin::OpenPin;
+use super::port::{AudioInterface, Kind, Port};
 use super::reference::Reference;
 use super::served::{self, Held, Served};
 use crate::import;
@@ -79,12 +79,12 @@ pub(crate) struct Adapter {
     pub(super) power: RefCell<Option<Reference<AdapterPowerManagement>>>,
     /// 1 is D0, 4 is D3.
     pub(super) power_state: Cell<u32>,
-    pub(super) pins: RefCell<Vec<Weak<PinInstance>>>,
+    pub(super) pins: RefCell<Vec<Weak<dyn OpenPin>>>,
 }
 
 #[derive(Default)]
 struct Adapters {
-    by_fdo: RefCell<HashMap<usize, Rc<Adapter>>>,
+    by_fdo: RefCell<BTreeMap<usize, Rc<Adapter>>>,
 }
 
 /// The adapter of a functional device object.
@@ -119,6 +119,13 @@ impl Adapter {
         ports.into_iter().find(|port| port.filter().is_some_and(|filter| filter.kind == kind))
     }
 
+    /// The first wave filter, and how clients play through it.
+    pub(crate) fn wave_port(&self) -> Option<(Rc<Port>, AudioInterface)> {
+        let port = |kind, interface| Some((self.port(kind)?, interface));
+        port(Kind::WaveRt, AudioInterface::WaveRt)
+            .or_else(|| port(Kind::WaveCyclic, AudioInterface::WaveCyclic))
+    }
+
     pub(super) fn drop_connections_of(&self, port: &Rc<Served>) {
         self.connections
             .borrow_mut()
@@ -130,6 +137,11 @@ impl Adapter {
         self.connections.borrow_mut().clear();
         // The lists are taken first: releases call the driver, which may call back.
         let subdevices = self.subdevices.take();
+        for subdevice in &subdevices {
+            if let Some(port) = subdevice.port.served().content::<Port>() {
+                port.release_children();
+            }
+        }
         drop(subdevices);
         let power = self.power.take();
         drop(power);
@@ -176,6 +188,7 @@ import! {
         let kind = match unsafe { class.read_unaligned() } {
             guid::CLSID_PORT_TOPOLOGY => Some(Kind::Topology),
             guid::CLSID_PORT_WAVERT => Some(Kind::WaveRt),
+            guid::CLSID_PORT_WAVECYCLIC => Some(Kind::WaveCyclic),
             _ => None,
         };
         match kind {
@@ -186,6 +199,14 @@ import! {
             }
             None => NtStatus::INVALID_PARAMETER,
         }
+    }
+
+    /// Makes a miniport of PortCls: there is none for sound cards without their own driver any more.
+    pub(crate) fn PcNewMiniport(miniport: *mut Pvoid, class: *const Guid) -> NtStatus, irql <= PASSIVE_LEVEL; {
+        let _ = class;
+        // SAFETY: the driver's variable, which the call fills.
+        unsafe { miniport.write(ptr::null_mut()) };
+        NtStatus::INVALID_PARAMETER
     }
 
     /// Registers an initialised port as a subdevice.

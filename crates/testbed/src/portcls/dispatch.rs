@@ -112,7 +112,7 @@ fn start(adapter: &Rc<Adapter>, irp: *mut Irp) -> NtStatus {
         return status;
     }
     adapter.state.set(PnpState::Started);
-    if adapter.port(Kind::WaveRt).is_none() {
+    if adapter.wave_port().is_none() {
         record(Rule::Argument, "StartDevice succeeded and registered no wave filter");
     }
     status
@@ -196,7 +196,7 @@ fn set_power(adapter: &Adapter, state: u32) {
 }
 
 fn tell_filters(adapter: &Adapter, state: u32) {
-    for kind in [Kind::Topology, Kind::WaveRt] {
+    for kind in [Kind::Topology, Kind::WaveRt, Kind::WaveCyclic] {
         let filter = adapter.port(kind).and_then(|port| port.filter());
         if let Some(notify) = filter.as_ref().and_then(|filter| filter.power_notify.as_ref()) {
             // SAFETY: a method without pointers.

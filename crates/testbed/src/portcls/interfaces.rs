@@ -140,3 +140,60 @@ table! {
     pin_count: unsafe extern "efiapi" fn(this: Pvoid, pin: u32, filter_necessary: *mut u32, filter_current: *mut u32,
         filter_possible: *mut u32, global_current: *mut u32, global_possible: *mut u32),
 }
+
+table! {
+    /// IMiniportWaveCyclic.
+    MiniportWaveCyclic, guid::IID_IMINIPORT_WAVECYCLIC, "IMiniportWaveCyclic";
+    miniport: Miniport,
+    init: unsafe extern "efiapi" fn(this: Pvoid, adapter: Pvoid, resources: Pvoid, port: Pvoid) -> NtStatus,
+    new_stream: unsafe extern "efiapi" fn(this: Pvoid, stream: *mut Pvoid, outer: Pvoid, pool: u32, pin: u32, capture: u8,
+        format: *const DataRange, channel: *mut Pvoid, group: *mut Pvoid) -> NtStatus,
+}
+
+table! {
+    /// IMiniportWaveCyclicStream.
+    WaveCyclicStream, guid::IID_IMINIPORT_WAVECYCLIC_STREAM, "IMiniportWaveCyclicStream";
+    unknown: Unknown,
+    set_format: unsafe extern "efiapi" fn(this: Pvoid, format: *const DataRange) -> NtStatus,
+    set_notification_freq: unsafe extern "efiapi" fn(this: Pvoid, interval: u32, frame_size: *mut u32) -> u32,
+    set_state: unsafe extern "efiapi" fn(this: Pvoid, state: u32) -> NtStatus,
+    get_position: unsafe extern "efiapi" fn(this: Pvoid, position: *mut u32) -> NtStatus,
+    normalize_physical_position: unsafe extern "efiapi" fn(this: Pvoid, position: *mut i64) -> NtStatus,
+    silence: unsafe extern "efiapi" fn(this: Pvoid, buffer: Pvoid, bytes: u32),
+}
+
+table! {
+    /// IDmaChannel. A C++ member function returns the eight-byte union through a pointer that follows `this`.
+    DmaChannel, guid::IID_IDMA_CHANNEL, "IDmaChannel";
+    unknown: Unknown,
+    allocate_buffer: unsafe extern "efiapi" fn(this: Pvoid, bytes: u32, constraint: *const i64) -> NtStatus,
+    free_buffer: unsafe extern "efiapi" fn(this: Pvoid),
+    transfer_count: unsafe extern "efiapi" fn(this: Pvoid) -> u32,
+    maximum_buffer_size: unsafe extern "efiapi" fn(this: Pvoid) -> u32,
+    allocated_buffer_size: unsafe extern "efiapi" fn(this: Pvoid) -> u32,
+    buffer_size: unsafe extern "efiapi" fn(this: Pvoid) -> u32,
+    set_buffer_size: unsafe extern "efiapi" fn(this: Pvoid, bytes: u32),
+    system_address: unsafe extern "efiapi" fn(this: Pvoid) -> Pvoid,
+    physical_address: unsafe extern "efiapi" fn(this: Pvoid, result: *mut i64) -> *mut i64,
+    get_adapter_object: unsafe extern "efiapi" fn(this: Pvoid) -> Pvoid,
+    copy_to: unsafe extern "efiapi" fn(this: Pvoid, destination: Pvoid, source: Pvoid, bytes: u32),
+    copy_from: unsafe extern "efiapi" fn(this: Pvoid, destination: Pvoid, source: Pvoid, bytes: u32),
+}
+
+table! {
+    /// IServiceSink.
+    ServiceSink, guid::IID_ISERVICE_SINK, "IServiceSink";
+    unknown: Unknown,
+    request_service: unsafe extern "efiapi" fn(this: Pvoid),
+}
+
+table! {
+    /// IServiceGroup.
+    ServiceGroup, guid::IID_ISERVICE_GROUP, "IServiceGroup";
+    sink: ServiceSink,
+    add_member: unsafe extern "efiapi" fn(this: Pvoid, sink: Pvoid) -> NtStatus,
+    remove_member: unsafe extern "efiapi" fn(this: Pvoid, sink: Pvoid),
+    support_delayed_service: unsafe extern "efiapi" fn(this: Pvoid),
+    request_delayed_service: unsafe extern "efiapi" fn(this: Pvoid, delay: u64),
+    cancel_delayed_service: unsafe extern "efiapi" fn(this: Pvoid),
+}

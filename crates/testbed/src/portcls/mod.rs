@@ -6,13 +6,17 @@
 //! * `served`, `reference`: COM in both directions, with the rules that a driver must keep.
 //! * `descriptor`, `property`: filters as a miniport describes them, and their properties.
 //! * `pin`, `pin_buffer`: open streams.
+//! * `cyclic_port`, `cyclic_pin`, `dma_channel`, `service_group`: the older WaveCyclic port.
 //!
 //! Scenarios use [`Device`](crate::device::Device) and [`client`](crate::client), which stand on these.
 
 pub mod abi;
 mod adapter;
+mod cyclic_pin;
+mod cyclic_port;
 mod descriptor;
 mod dispatch;
+mod dma_channel;
 pub(crate) mod interfaces;
 mod physical;
 mod pin;
@@ -24,30 +28,36 @@ mod reference;
 mod resource_list;
 mod resource_manager;
 mod served;
+mod service_group;
 
 use crate::exports;
 use crate::kernel::imports::Export;
 
 pub(crate) use adapter::Adapter;
 pub use adapter::PnpState;
+pub(crate) use cyclic_pin::CyclicPin;
 pub use pin::CloseOrder;
 pub(crate) use pin::{Limits, PinInstance};
+pub use port::AudioInterface;
 pub(crate) use port::Kind;
 pub use property::{Property, pin_property};
 pub(crate) use reference::drivers_may_run;
 
 use adapter::{
     PcAddAdapterDevice, PcGetDeviceProperty, PcGetPhysicalDeviceObject, PcGetTimeInterval,
-    PcInitializeAdapterDriver, PcNewPort, PcRegisterAdapterPowerManagement, PcRegisterPhysicalConnection,
-    PcRegisterSubdevice, PcUnregisterAdapterPowerManagement,
+    PcInitializeAdapterDriver, PcNewMiniport, PcNewPort, PcRegisterAdapterPowerManagement,
+    PcRegisterPhysicalConnection, PcRegisterSubdevice, PcUnregisterAdapterPowerManagement,
 };
 use dispatch::{PcCompleteIrp, PcDispatchIrp};
+use dma_channel::PcNewDmaChannel;
+use service_group::PcNewServiceGroup;
 
 /// What `portcls.sys` exports.
 pub(crate) const EXPORTS: &[Export] = exports!["portcls.sys":
     PcAddAdapterDevice, PcCompleteIrp, PcDispatchIrp, PcGetDeviceProperty, PcGetPhysicalDeviceObject, PcGetTimeInterval,
-    PcInitializeAdapterDriver, PcNewPort, PcRegisterAdapterPowerManagement, PcRegisterPhysicalConnection,
-    PcRegisterSubdevice, PcUnregisterAdapterPowerManagement,
+    PcInitializeAdapterDriver, PcNewDmaChannel, PcNewMiniport, PcNewPort, PcNewServiceGroup,
+    PcRegisterAdapterPowerManagement, PcRegisterPhysicalConnection, PcRegisterSubdevice,
+    PcUnregisterAdapterPowerManagement,
 ];
 
 /// The adapter on top of a physical device object, if its driver made one.
@@ -64,7 +74,11 @@ pub(crate) fn filter_property(
     instance: &[u8],
     value: &mut [u8],
 ) -> (crate::nt::NtStatus, u32) {
-    let Some(filter) = adapter.port(kind).and_then(|port| port.filter()) else {
+    let port = match kind {
+        Kind::WaveRt => adapter.wave_port().map(|(port, _)| port),
+        _ => adapter.port(kind),
+    };
+    let Some(filter) = port.and_then(|port| port.filter()) else {
         return (crate::nt::NtStatus::NO_SUCH_DEVICE, 0);
     };
     match node {

@@ -108,7 +108,10 @@ fn unregister_subdevice(device: *mut DeviceObject, unknown: Pvoid) -> NtStatus {
             drop(subdevice);
             NtStatus::SUCCESS
         }
-        None => NtStatus::NOT_FOUND,
+        None => {
+            record(Rule::Argument, "UnregisterSubdevice was called for a port that is not registered");
+            NtStatus::NOT_FOUND
+        }
     }
 }
 
@@ -134,5 +137,11 @@ fn unregister_connection(
         let index = connections.iter().position(same);
         index.map(|index| connections.remove(index))
     };
+    if removed.is_none() {
+        record(
+            Rule::Argument,
+            "UnregisterPhysicalConnection was called for a connection that is not registered",
+        );
+    }
     removed.map_or(NtStatus::NOT_FOUND, |_| NtStatus::SUCCESS)
 }

@@ -42,6 +42,23 @@ pub(crate) struct PinInstance {
     _port: Held,
 }
 
+/// A pin of any port, as PortCls treats it when the device's power changes.
+pub(crate) trait OpenPin {
+    /// The device goes to sleep: a pin that runs is paused.
+    fn sleep(&self);
+    /// The device is back: the pin goes where it was.
+    fn wake(&self);
+    /// Whether it has been closed.
+    fn is_closed(&self) -> bool;
+}
+
+/// The state that comes next on the way from one to another.
+pub(super) fn next_state(from: KsState, to: KsState) -> KsState {
+    const LADDER: [KsState; 4] = [KsState::Stop, KsState::Acquire, KsState::Pause, KsState::Run];
+    let now = from as usize;
+    if to > from { LADDER[now + 1] } else { LADDER[now.saturating_sub(1)] }
+}
+
 /// In which order a closing pin frees what it has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CloseOrder {
@@ -128,7 +145,8 @@ impl PinInstance {
             filter,
         });
         adapter.pins.borrow_mut().retain(|pin| pin.strong_count() > 0);
-        adapter.pins.borrow_mut().push(Rc::downgrade(&instance));
+        let open: Rc<dyn OpenPin> = Rc::<Self>::clone(&instance);
+        adapter.pins.borrow_mut().push(Rc::downgrade(&open));
         Ok(instance)
     }
 
@@ -140,7 +158,7 @@ impl PinInstance {
         result
     }
 
-    pub(super) fn with_stream<R>(
+    pub(super) fn with_stream<R: 'static>(
         &self,
         name: &'static str,
         method: impl FnOnce(Pvoid, &WaveRtStream) -> R,
@@ -174,11 +192,8 @@ impl PinInstance {
     }
 
     fn step_to(&self, target: KsState) -> Result<(), NtStatus> {
-        const LADDER: [KsState; 4] = [KsState::Stop, KsState::Acquire, KsState::Pause, KsState::Run];
         while self.state.get() != target {
-            let now = self.state.get() as usize;
-            let next = if target > self.state.get() { LADDER[now + 1] } else { LADDER[now - 1] };
-            self.call_set_state(next)?;
+            self.call_set_state(next_state(self.state.get(), target))?;
         }
         Ok(())
     }
@@ -241,7 +256,7 @@ impl PinInstance {
         status.ok()
     }
 
-    fn notification<R>(
+    fn notification<R: 'static>(
         &self,
         name: &'static str,
         method: impl FnOnce(Pvoid, &WaveRtStreamNotification) -> R,
@@ -297,7 +312,7 @@ impl PinInstance {
         Ok((position, clock))
     }
 
-    fn output<R>(
+    fn output<R: 'static>(
         &self,
         name: &'static str,
         method: impl FnOnce(Pvoid, &WaveRtOutputStream) -> R,
@@ -351,27 +366,6 @@ impl PinInstance {
         property::request(&target, property, instance, value)
     }
 
-    /// The device goes to sleep: a pin that runs is paused.
-    pub(crate) fn sleep(&self) {
-        if self.state_before_sleep.get().is_none() {
-            self.state_before_sleep.set(Some(self.state.get()));
-        }
-        if self.state.get() == KsState::Run
-            && let Err(status) = self.locked(|| self.step_to(KsState::Pause))
-        {
-            record(Rule::Argument, format!("a stream refused to pause before the device sleeps: {status}"));
-        }
-    }
-
-    /// The device is back: the pin goes where it was.
-    pub(crate) fn wake(&self) {
-        if let Some(state) = self.state_before_sleep.take()
-            && let Err(status) = self.locked(|| self.step_to(state))
-        {
-            record(Rule::Argument, format!("a stream did not come back after sleep: {status}"));
-        }
-    }
-
     /// Closes the pin; idempotent.
     pub(crate) fn close(&self, order: CloseOrder) {
         if self.closed.replace(true) {
@@ -401,9 +395,29 @@ impl PinInstance {
         }
         self.filter.description.check_unchanged();
     }
+}
 
-    /// Whether it has been closed.
-    pub(crate) fn is_closed(&self) -> bool {
+impl OpenPin for PinInstance {
+    fn sleep(&self) {
+        if self.state_before_sleep.get().is_none() {
+            self.state_before_sleep.set(Some(self.state.get()));
+        }
+        if self.state.get() == KsState::Run
+            && let Err(status) = self.locked(|| self.step_to(KsState::Pause))
+        {
+            record(Rule::Argument, format!("a stream refused to pause before the device sleeps: {status}"));
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(state) = self.state_before_sleep.take()
+            && let Err(status) = self.locked(|| self.step_to(state))
+        {
+            record(Rule::Argument, format!("a stream did not come back after sleep: {status}"));
+        }
+    }
+
+    fn is_closed(&self) -> bool {
         self.closed.get()
     }
 }

@@ -7,16 +7,18 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
-use super::abi::{DeviceDescription, guid};
+use super::abi::{DeviceDescription, data_flow, guid};
 use super::descriptor::Filter;
 use super::interfaces::{
-    AudioSignalProcessing, Miniport, MiniportTopology, MiniportWaveRt, PinCount, PowerNotify, Unknown,
+    AudioSignalProcessing, Miniport, MiniportTopology, MiniportWaveCyclic, MiniportWaveRt, PinCount,
+    PowerNotify, Unknown,
 };
 use super::reference::Reference;
 use super::resource_manager;
 use super::served::{self, Held, Served, UNKNOWN};
-use super::{adapter, physical};
+use super::{adapter, cyclic_port, physical};
 use crate::import;
+use crate::machine::machine;
 use crate::nt::{DeviceObject, Guid, Irp, NtStatus, Pvoid};
 use crate::schedule::PASSIVE_LEVEL;
 use crate::verifier::{Rule, record};
@@ -26,11 +28,22 @@ use crate::verifier::{Rule, record};
 pub(crate) enum Kind {
     Topology,
     WaveRt,
+    WaveCyclic,
+}
+
+/// The kinds of wave port: how a client plays through them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AudioInterface {
+    /// A buffer that the client maps.
+    WaveRt,
+    /// A buffer that PortCls copies into.
+    WaveCyclic,
 }
 
 /// IPort, IPortTopology and IPortWaveRT: neither of the two adds a method.
 #[repr(C)]
-struct PortTable {
+#[derive(Clone, Copy)]
+pub(super) struct PortTable {
     unknown: Unknown,
     init: unsafe extern "efiapi" fn(Pvoid, *mut DeviceObject, *mut Irp, Pvoid, Pvoid, Pvoid) -> NtStatus,
     get_device_property: unsafe extern "efiapi" fn(Pvoid, u32, u32, Pvoid, *mut u32) -> NtStatus,
@@ -38,25 +51,33 @@ struct PortTable {
         unsafe extern "efiapi" fn(Pvoid, *mut Pvoid, Pvoid, u32, u32, Pvoid, u32, *mut u32) -> NtStatus,
 }
 
-static PORT: PortTable = PortTable {
+pub(super) const PORT: PortTable = PortTable {
     unknown: UNKNOWN,
     init: IPort_Init,
     get_device_property: IPort_GetDeviceProperty,
     new_registry_key: IPort_NewRegistryKey,
 };
 
+static PORT_TABLE: PortTable = PORT;
+
 /// The driver's side of a filter.
 pub(super) enum MiniportReference {
     Topology(Reference<MiniportTopology>),
     WaveRt(Reference<MiniportWaveRt>),
+    WaveCyclic(Reference<MiniportWaveCyclic>),
 }
 
 impl MiniportReference {
     /// Calls a method of IMiniport.
-    pub(super) fn call<R>(&self, name: &'static str, method: impl FnOnce(Pvoid, &Miniport) -> R) -> R {
+    pub(super) fn call<R: 'static>(
+        &self,
+        name: &'static str,
+        method: impl FnOnce(Pvoid, &Miniport) -> R,
+    ) -> R {
         match self {
             Self::Topology(miniport) => miniport.call(name, |this, table| method(this, &table.miniport)),
             Self::WaveRt(miniport) => miniport.call(name, |this, table| method(this, &table.miniport)),
+            Self::WaveCyclic(miniport) => miniport.call(name, |this, table| method(this, &table.miniport)),
         }
     }
 
@@ -65,6 +86,7 @@ impl MiniportReference {
         match self {
             Self::Topology(miniport) => miniport.raw(),
             Self::WaveRt(miniport) => miniport.raw(),
+            Self::WaveCyclic(miniport) => miniport.raw(),
         }
     }
 
@@ -72,6 +94,7 @@ impl MiniportReference {
         match self {
             Self::Topology(miniport) => miniport.query(),
             Self::WaveRt(miniport) => miniport.query(),
+            Self::WaveCyclic(miniport) => miniport.query(),
         }
     }
 }
@@ -109,20 +132,26 @@ impl Port {
         let own: &[Guid] = match kind {
             Kind::Topology => &[guid::IID_IPORT, guid::IID_IPORT_TOPOLOGY],
             Kind::WaveRt => &[guid::IID_IPORT, guid::IID_IPORT_WAVERT],
+            Kind::WaveCyclic => &[guid::IID_IPORT, guid::IID_IPORT_WAVECYCLIC],
+        };
+        let table: *const Unknown = match kind {
+            Kind::WaveCyclic => cyclic_port::table(),
+            _ => (&raw const PORT_TABLE).cast(),
         };
         let resource_managers =
             [guid::IID_IPORTCLS_STREAM_RESOURCE_MANAGER, guid::IID_IPORTCLS_STREAM_RESOURCE_MANAGER2];
         let mut faces: Vec<(&[Guid], *const Unknown)> = vec![
-            (own, (&raw const PORT).cast()),
+            (own, table),
             (&[guid::IID_IUNREGISTER_SUBDEVICE], physical::unregister_subdevice_table()),
             (&[guid::IID_IUNREGISTER_PHYSICAL_CONNECTION], physical::unregister_connection_table()),
         ];
-        if kind == Kind::WaveRt {
+        if kind != Kind::Topology {
             faces.push((&resource_managers, resource_manager::table()));
         }
         let name = match kind {
             Kind::Topology => "IPortTopology",
             Kind::WaveRt => "IPortWaveRT",
+            Kind::WaveCyclic => "IPortWaveCyclic",
         };
         let served = Served::create(name, &faces, Rc::clone(&port) as Rc<dyn std::any::Any>);
         *port.served.borrow_mut() = Rc::downgrade(&served);
@@ -132,6 +161,24 @@ impl Port {
     /// The filter, if the port was initialised.
     pub(crate) fn filter(&self) -> Option<Rc<FilterObject>> {
         self.filter.borrow().clone()
+    }
+
+    /// The first pin that clients play through.
+    pub(crate) fn render_pin(&self) -> Option<u32> {
+        let filter = self.filter()?;
+        let first = filter
+            .description
+            .pins
+            .iter()
+            .position(|pin| pin.descriptor.ks.data_flow == data_flow::IN && !pin.is_bridge());
+        first.map(|pin| pin as u32)
+    }
+
+    /// Gives the miniport back, when the filter's subdevice is gone. Miniports hold references on their ports; this undoes
+    /// the circle.
+    pub(super) fn release_children(&self) {
+        let filter = self.filter.take();
+        drop(filter);
     }
 
     /// A reference on the port.
@@ -175,14 +222,20 @@ impl Port {
             return Err(NtStatus::INVALID_PARAMETER);
         }
         if resources.is_null() {
+            // The header asks for one; Windows passes a null pointer on to the miniport.
             record(Rule::Argument, "IPort::Init: the resource list is required");
-            return Err(NtStatus::INVALID_PARAMETER);
+            if !machine().config.forgiving {
+                return Err(NtStatus::INVALID_PARAMETER);
+            }
         }
         let miniport = match self.kind {
             Kind::Topology => {
                 MiniportReference::Topology(Reference::take(miniport, "the topology miniport")?)
             }
             Kind::WaveRt => MiniportReference::WaveRt(Reference::take(miniport, "the wave miniport")?),
+            Kind::WaveCyclic => {
+                MiniportReference::WaveCyclic(Reference::take(miniport, "the wave miniport")?)
+            }
         };
         initialise(&miniport, this, adapter, resources)?;
         let mut source = ptr::null();
@@ -193,7 +246,7 @@ impl Port {
         status.ok()?;
         let name = match self.kind {
             Kind::Topology => "the topology filter",
-            Kind::WaveRt => "the wave filter",
+            Kind::WaveRt | Kind::WaveCyclic => "the wave filter",
         };
         let description = Filter::read(name, source).ok_or(NtStatus::INVALID_PARAMETER)?;
         if let MiniportReference::WaveRt(miniport) = &miniport {
@@ -228,6 +281,11 @@ fn initialise(
         MiniportReference::WaveRt(miniport) => miniport.call("IMiniportWaveRT::Init", |this, table| unsafe {
             (table.init)(this, adapter, resources, port)
         }),
+        // SAFETY: as above.
+        MiniportReference::WaveCyclic(miniport) => miniport
+            .call("IMiniportWaveCyclic::Init", |this, table| unsafe {
+                (table.init)(this, adapter, resources, port)
+            }),
     }
     .ok()
 }

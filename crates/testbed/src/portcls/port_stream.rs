@@ -97,10 +97,12 @@ impl PortStream {
     }
 
     fn free(&self, mdl: *mut Mdl) {
-        let mapped = self.with(mdl, "FreePagesFromMdl", |allocation| allocation.mappings.len());
+        let mapped =
+            self.with(mdl, "FreePagesFromMdl", |allocation| std::mem::take(&mut allocation.mappings));
         let Some(mapped) = mapped else { return };
-        if mapped > 0 {
+        if !mapped.is_empty() {
             record(Rule::Mdl, "FreePagesFromMdl: the pages are still mapped");
+            mapped.into_iter().for_each(|address| mdl::unmap(mdl, address.cast()));
         }
         self.allocated.borrow_mut().retain(|allocation| allocation.mdl != mdl);
         mdl::free_pages(mdl);
@@ -114,6 +116,10 @@ impl PortStream {
                 Rule::Mdl,
                 format!("a stream was closed and left {left} buffers of IPortWaveRTStream allocated"),
             );
+        }
+        for Allocation { mdl, mappings } in self.allocated.take() {
+            mappings.into_iter().for_each(|address| mdl::unmap(mdl, address.cast()));
+            mdl::free_pages(mdl);
         }
     }
 }

@@ -17,12 +17,13 @@ use std::rc::Rc;
 
 use super::abi::guid;
 use super::interfaces::{Table, Unknown};
+use super::served;
 use crate::crossing::call_driver;
 use crate::machine::{machine, try_machine};
 use crate::memory;
 use crate::nt::{Guid, NtStatus, Pvoid};
 use crate::schedule;
-use crate::verifier::{Rule, record};
+use crate::verifier::{Rule, fatal, record};
 
 /// An interface that no driver has: `QueryInterface` must refuse it.
 const UNHEARD_OF: Guid = Guid::from_u128(0x5ca1ab1e_0000_4000_8000_7e57bed00001);
@@ -69,7 +70,8 @@ impl<T: Table> Reference<T> {
         let new = tracked.held.get() == 0;
         tracked.held.set(tracked.held.get() + 1);
         let reference = Self { raw, tracked, interface: PhantomData };
-        if new {
+        // Objects of PortCls come back through drivers, and have no manners to show.
+        if new && served::owner(raw).is_none() {
             reference.check_manners();
         }
         Ok(reference)
@@ -103,12 +105,22 @@ impl<T: Table> Reference<T> {
     }
 
     /// Calls a method; `name` is the one that violations show.
-    pub(super) fn call<R>(&self, name: &'static str, method: impl FnOnce(Pvoid, &T) -> R) -> R {
+    pub(super) fn call<R: 'static>(&self, name: &'static str, method: impl FnOnce(Pvoid, &T) -> R) -> R {
         let table = self.table();
         call_driver(name, || method(self.raw, table))
     }
 
+    /// What there is to say when the driver has freed an object on which Windows has references.
+    fn is_gone(&self) -> Option<String> {
+        let Tracked { name, held, .. } = &*self.tracked;
+        let gone = memory::block_at(self.raw.addr()).is_none();
+        gone.then(|| format!("{name} was freed while Windows holds {} references on it", held.get()))
+    }
+
     fn table(&self) -> &T {
+        if let Some(text) = self.is_gone() {
+            fatal(Rule::Com, text);
+        }
         // SAFETY: an object begins with the address of the table of the interface it was asked for; it is alive,
         // because this reference is counted. A driver that breaks either faults at its own address.
         unsafe { &**self.raw.cast::<*const T>() }
@@ -164,6 +176,10 @@ impl<T: Table> Drop for Reference<T> {
         // A machine that stops, or a failed assertion, takes its objects with it: no driver code runs any more.
         if !drivers_may_run() {
             return;
+        }
+        if let Some(text) = self.is_gone() {
+            self.tracked.held.set(0);
+            return record(Rule::Com, text);
         }
         self.tracked.held.set(self.tracked.held.get() - 1);
         let unknown = self.raw.cast::<*const Unknown>();

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::abi::guid;
@@ -35,7 +35,7 @@ pub(super) struct Served {
 /// All faces of live objects.
 #[derive(Default)]
 struct Faces {
-    by_address: RefCell<HashMap<usize, Rc<Served>>>,
+    by_address: RefCell<BTreeMap<usize, Rc<Served>>>,
 }
 
 fn find(face: Pvoid, what: &str) -> Option<Rc<Served>> {

@@ -20,7 +20,7 @@ mod socket;
 mod tests;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use crate::exports;
@@ -105,6 +105,14 @@ pub fn inject(call: Call, nth: u64, fault: Fault) {
     state.faults.borrow_mut().push((call, base + nth, fault));
 }
 
+/// Forgets what was asked of [`inject`] and has not happened; how many faults those are.
+///
+/// # Panics
+/// Outside a machine.
+pub fn inject_no_more() -> usize {
+    state().faults.take().len()
+}
+
 /// How often a function was called.
 ///
 /// # Panics
@@ -116,8 +124,8 @@ pub fn calls(call: Call) -> u64 {
 /// What Winsock Kernel knows.
 #[derive(Default)]
 pub(crate) struct State {
-    registrations: RefCell<HashMap<usize, Rc<registration::Registered>>>,
-    sockets: RefCell<HashMap<usize, Rc<socket::Socket>>>,
+    registrations: RefCell<BTreeMap<usize, Rc<registration::Registered>>>,
+    sockets: RefCell<BTreeMap<usize, Rc<socket::Socket>>>,
     counts: RefCell<HashMap<Call, u64>>,
     faults: RefCell<Vec<(Call, u64, Fault)>>,
     mix: Cell<usize>,

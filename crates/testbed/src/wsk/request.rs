@@ -18,7 +18,7 @@ use crate::kernel::{dispatch_at, irp as packets, mdl as lists};
 use crate::memory;
 use crate::nt::{Irp, Mdl, NtStatus, mdl_flags, stack_control};
 use crate::schedule;
-use crate::verifier::{Rule, record};
+use crate::verifier::{Rule, fatal, record};
 
 /// Bytes of the longest UDP datagram over IPv4.
 const LONGEST_DATAGRAM: usize = 65_507;
@@ -172,7 +172,7 @@ fn check_completion_routine(function: &'static str, irp: *mut Irp) {
     // SAFETY: as above.
     let (routine, control) = unsafe { ((*location).completion_routine, (*location).control) };
     if routine.is_none() {
-        record(Rule::Irp, format!("{function}: an IRP of the driver's own needs a completion routine"));
+        fatal(Rule::Irp, format!("{function}: an IRP of the driver's own needs a completion routine"));
     } else if control & ALL != ALL {
         record(
             Rule::Irp,

@@ -92,7 +92,7 @@ fn a_failed_assertion_under_driver_code_reaches_the_test() {
     let result = std::panic::catch_unwind(|| {
         Machine::run(Config::default(), || {
             crossing::call_driver("test", || {
-                crossing::serve_driver("function", 0, || panic!("an assertion"));
+                crossing::serve_driver::<()>("function", 0, || panic!("an assertion"));
             });
         })
     });

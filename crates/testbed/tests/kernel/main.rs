@@ -5,15 +5,20 @@
 
 mod faults;
 mod image;
+mod injection;
 mod instructions;
 mod irps;
 mod mdls;
 mod objects;
+mod other_compilers;
 mod pool;
+mod query_registry;
 mod registry;
 mod rules;
+mod strings;
 mod threads;
 mod timers;
+mod wave_cyclic;
 
 use testbed::{Config, Machine, Rule, crossing};
 

@@ -298,3 +298,31 @@ fn a_dpc_that_was_never_initialised_is_reported_when_its_timer_expires() {
         schedule::sleep_until(schedule::now() + 2 * MILLISECOND);
     });
 }
+
+#[test]
+fn a_period_that_is_due_at_once_begins_now_and_not_when_the_machine_was_switched_on() {
+    thread_local! {
+        static CALLS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    }
+    unsafe extern "efiapi" fn count(
+        _dpc: *mut testbed::nt::KDpc,
+        _context: testbed::nt::Pvoid,
+        _first: testbed::nt::Pvoid,
+        _second: testbed::nt::Pvoid,
+    ) {
+        CALLS.set(CALLS.get() + 1);
+    }
+    crate::clean(|| {
+        let (timer, dpc) = (crate::object(), crate::object());
+        // SAFETY: a timer and a DPC of this test, which outlive the machine.
+        unsafe {
+            testbed::kernel::timer::KeInitializeTimerEx(timer, 1);
+            testbed::kernel::timer::KeInitializeDpc(dpc, Some(count), std::ptr::null_mut());
+            testbed::kernel::timer::KeSetTimerEx(timer, 0, 10, dpc);
+        }
+        testbed::schedule::sleep_until(testbed::schedule::now() + 25_000_000);
+        // SAFETY: as above.
+        unsafe { testbed::kernel::timer::KeCancelTimer(timer) };
+        assert_eq!(CALLS.get(), 3);
+    });
+}

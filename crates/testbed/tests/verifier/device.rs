@@ -1,0 +1,165 @@
+//! An audio device: PortCls and COM.
+
+use testbed::client::{Buffer, Format};
+use testbed::device::{Filter, PowerState};
+use testbed::nt::Guid;
+use testbed::portcls::abi::{KsState, guid};
+use testbed::portcls::{Property, pin_property};
+use testbed::{Device, Driver};
+
+use crate::rules;
+
+rules! {
+    com_call_after_release: Com, "AddRef was called on", "IUnknown_AddRef";
+    com_call_too_high: Irql, "may be called at IRQL 0 at most, and was called at 2", "IUnknown_QueryInterface";
+    com_counts_differ: Com, "the Release after it", "the wave miniport: AddRef returned";
+    com_gives_unknown_interface: Com, "an interface that does not exist", "IPort_Init";
+    com_no_miniport: Com, "the object passed is near a null pointer", "IPort_Init";
+    com_object_leaked: Com, "the wave miniport is still alive", "thread user";
+    com_output_not_cleared: Com, "did not clear its output", "IPort_Init";
+    com_port_initialised_twice: Com, "IPort::Init was called twice on one port", "IPort_Init";
+    com_port_leaked: Com, "1 references on IPortWaveRT are left", "thread user";
+    com_resource_list_kept: Com, "StartDevice left 1 references on the resource list", "PcDispatchIrp";
+    com_stream_freed_while_used: Com, "was freed while Windows holds 1 references on it", "the stream";
+    com_stream_gone: Com, "freed pool block 'Rule'", "the stream: IMiniportWaveRTStream";
+    com_stream_missing: Com, "near a null pointer", "the stream: IMiniportWaveRTStream";
+    com_stream_output_not_cleared: Com, "did not clear its output", "NewStream failed with";
+    com_succeeds_without_interface: Com, "succeeded without an interface", "QueryInterface(IPinCount)";
+
+    irp_not_completed: Irp, "did not complete the request", "thread user";
+    irp_pending_not_marked: Irp, "not marked pending", "thread user";
+    irp_passed_on_when_done: Irp, "a request that is done is passed on", "IofCallDriver";
+    irp_status_differs: Irp, "and completed the request with", "thread user";
+
+    pc_absurd_count: Argument, "1073741824 categorys", "IPort_Init";
+    pc_adapter_null: Argument, "called with a null pointer", "PcInitializeAdapterDriver";
+    pc_bridge_can_be_opened: Argument, "a bridge pin that says it can be opened", "IPort_Init";
+    pc_buffer_beyond_list: Argument, "4097 bytes from 0 on", "AllocateAudioBuffer";
+    pc_buffer_cache: Argument, "cache type 7", "AllocateAudioBuffer";
+    pc_buffer_missing: Argument, "succeeded with an MDL that is near a null pointer", "AllocateAudioBuffer";
+    pc_buffer_of_zero_bytes: Argument, "called for 0 bytes", "AllocatePagesForMdl";
+    pc_capabilities_size: Argument, "changed the size or version", "QueryDeviceCapabilities";
+    pc_connection_against_flow: Argument, "runs against the data flow", "IPort_Init";
+    pc_connection_bad_pin: Argument, "the from end, pin 5, is no bridge pin", "PcRegisterPhysicalConnection";
+    pc_connection_missing: Argument, "pin 0 (category None) is not connected", "IPort_Init";
+    pc_connection_of_no_port: Argument, "an object passed is not a port", "PcRegisterPhysicalConnection";
+    pc_connection_to_nowhere: Argument, "names a pin or node that does not exist", "IPort_Init";
+    pc_description_changed: Argument, "the filter description was changed", "thread user";
+    pc_description_unreadable: Argument, "PCFILTER_DESCRIPTOR is near a null pointer", "IPort_Init";
+    pc_device_null: Argument, "called with a null pointer", "PcAddAdapterDevice";
+    pc_device_touched_after_removal: Access, "freed device object", "IRP_MJ_PNP";
+    pc_dispatch_of_other_device: Argument, "is not one of PcAddAdapterDevice, or no longer", "PcDispatchIrp";
+    pc_dma_fails: Argument, "GetDeviceDescription failed with", "IPort_Init";
+    pc_dma_not_filled: Argument, "GetDeviceDescription gives nonsense", "IPort_Init";
+    pc_extension_too_small: Argument, "a device extension of 64 bytes", "PcAddAdapterDevice";
+    pc_extension_written: Argument, "byte 0 of the device extension is PortCls's", "PcDispatchIrp";
+    pc_filter_version: Argument, "Version is 1, not 0", "IPort_Init";
+    pc_free_foreign_list: Mdl, "was not allocated with this IPortWaveRTStream", "FreePagesFromMdl";
+    pc_intersection_absurd: Argument, "a format has 5 bytes", "DataRangeIntersection";
+    pc_intersection_other_format: Argument, "format of 82 bytes says it has 80", "DataRangeIntersection";
+    pc_intersection_other_length: Argument, "asked for 82 bytes and used 80", "DataRangeIntersection";
+    pc_intersection_without_buffer: Argument, "succeeded without a buffer", "DataRangeIntersection";
+    pc_latency_not_filled: Argument, "did not fill", "GetHWLatency";
+    pc_map_cache: Argument, "cache type 9", "MapAllocatedPages";
+    pc_no_wave_filter: Argument, "registered no wave filter", "StartDevice";
+    pc_page_beyond_list: Argument, "there is no page 1", "GetPhysicalPageAddress";
+    pc_physical_of_other_device: Argument, "is not one of PcAddAdapterDevice", "PcGetPhysicalDeviceObject";
+    pc_pin_communication: Argument, "communication 9 does not exist", "IPort_Init";
+    pc_pin_flow: Argument, "data flow 3 is neither in nor out", "IPort_Init";
+    pc_pin_least_above_most: Argument, "at least 2 and at most 1 instances", "IPort_Init";
+    pc_pin_no_instances: Argument, "a pin for clients that allows no instance", "IPort_Init";
+    pc_pin_no_ranges: Argument, "no data ranges", "IPort_Init";
+    pc_pin_size: Argument, "PinSize is 116; it must be a multiple of 8", "IPort_Init";
+    pc_port_of_other_device: Argument, "is not one of PcAddAdapterDevice", "IPort_Init";
+    pc_port_without_resources: Argument, "the resource list is required", "IPort_Init";
+    pc_position_beyond_buffer: Argument, "in a buffer of 4096 bytes", "GetPosition gives";
+    pc_power_of_other_device: Argument, "is not one of PcAddAdapterDevice", "PcRegisterAdapterPowerManagement";
+    pc_power_twice: Argument, "called twice", "PcRegisterAdapterPowerManagement";
+    pc_property_handler_elsewhere: Argument, "the handler of property 1 is near a null pointer", "IPort_Init";
+    pc_property_pending: Argument, "a property handler returned STATUS_PENDING", "thread user";
+    pc_property_says_more: Argument, "returned 64 bytes in a buffer of 4", "thread user";
+    pc_property_size: Argument, "PropertyItemSize is 28", "IPort_Init";
+    pc_property_without_handler: Argument, "property 1 of the filter has no handler", "IPort_Init";
+    pc_property_writes_far: Access, "after the end of the value of a property request", "a property handler";
+    pc_property_writes_more: Access, "a property handler wrote at 4 of a value of 4 bytes", "thread user";
+    pc_range_empty: Argument, "contains no format", "IPort_Init";
+    pc_range_misaligned: Argument, "is not aligned", "IPort_Init";
+    pc_range_not_audio: Argument, "an audio data range of 80 bytes, not 88", "IPort_Init";
+    pc_range_requires_attributes: Argument, "requires attributes and has none", "IPort_Init";
+    pc_range_short: Argument, "a data range of 63 bytes", "IPort_Init";
+    pc_range_without_attributes: Argument, "says that attributes follow, but the array ends", "IPort_Init";
+    pc_register_nowhere: Argument, "a hardware register is near a null pointer", "thread user";
+    pc_start_pending: Argument, "StartDevice returned STATUS_PENDING", "PcDispatchIrp";
+    pc_stream_stays_asleep: Argument, "did not come back after sleep", "PcDispatchIrp";
+    pc_stream_stays_awake: Argument, "refused to pause before the device sleeps", "PcDispatchIrp";
+    pc_stream_stays_open: Argument, "a stream refused to stop", "thread user";
+    pc_subdevice_no_port: Argument, "the object passed is not a port", "PcRegisterSubdevice";
+    pc_subdevice_not_initialised: Argument, "the port was not initialised", "PcRegisterSubdevice";
+    pc_subdevice_too_many: Argument, "more subdevices than the 2", "PcRegisterSubdevice";
+    pc_subdevice_twice: Argument, "W is registered already", "PcRegisterSubdevice";
+    pc_subdevice_unnamed: Argument, "the name is no string", "PcRegisterSubdevice";
+    pc_unmapped_elsewhere: Mdl, "the pages are not mapped there", "UnmapAllocatedPages";
+    com_resource_left: Com, "1 stream resources were not removed", "thread user";
+    pc_buffer_left: Mdl, "left 1 buffers of IPortWaveRTStream allocated", "thread user";
+    pc_buffer_of_its_own: Mdl, "the MDL is not one of IPortWaveRTStream", "AllocateAudioBuffer";
+    pc_disconnected_no_port: Argument, "an object passed is not a port", "UnregisterPhysicalConnection";
+    pc_disconnected_twice: Argument, "a connection that is not registered", "UnregisterPhysicalConnection";
+    pc_freed_while_mapped: Mdl, "the pages are still mapped", "FreePagesFromMdl";
+    pc_resource_null: Argument, "called with a null pointer", "AddStreamResource";
+    pc_resource_of_other_device: Argument, "not the physical device of an adapter", "AddStreamResource";
+    pc_resource_size: Argument, "has a wrong size, flags or type", "AddStreamResource";
+    pc_resource_unknown: Argument, "no such resource", "RemoveStreamResource";
+    pc_resource_without_thread: Argument, "no thread", "AddStreamResource";
+    pc_unregistered_no_port: Argument, "the object passed is not a port", "UnregisterSubdevice";
+    pc_unregistered_twice: Argument, "a port that is not registered", "UnregisterSubdevice";
+}
+
+/// The set of the device's one property.
+const PROPERTIES: Guid = Guid::from_u128(0x5c4ea401_1234_4321_0102_030405060708);
+
+/// The life of a device: started, played on, put to sleep, woken, asked, removed.
+pub(crate) fn live(driver: &Driver) {
+    let Ok(device) = Device::add(driver) else { return };
+    if device.start().is_ok() {
+        let _ = device.query_stop();
+        let _ = device.cancel_stop();
+        play(&device);
+        ask(&device);
+        let _ = device.query_remove();
+    }
+    let _ = device.remove();
+}
+
+fn play(device: &Device) {
+    let format = Format::pcm(48000, 16, 2);
+    let Ok(mut stream) = device.open_pin(0, &format) else { return };
+    if stream.allocate(Buffer::Polled { bytes: 4096 }).is_ok() {
+        let _ = stream.set_state(KsState::Run);
+        let _ = stream.position();
+        let _ = stream.latency();
+        let _ = stream.registers();
+        let _ = device.set_power(PowerState::D3);
+        let _ = device.set_power(PowerState::D0);
+    }
+    stream.close();
+}
+
+fn ask(device: &Device) {
+    device.property(Filter::Wave, Property::get(PROPERTIES, 1), &[], &mut [0; 4]);
+    let range = [
+        guid::KSDATAFORMAT_TYPE_AUDIO,
+        guid::KSDATAFORMAT_SUBTYPE_PCM,
+        guid::KSDATAFORMAT_SPECIFIER_WAVEFORMATEX,
+    ];
+    // KSP_PIN, KSMULTIPLE_ITEM, KSDATARANGE.
+    let words = [0, 0, 8 + 64, 1, 64, 0, 0, 0].into_iter().flat_map(u32::to_ne_bytes);
+    let instance: Vec<u8> = words.chain(range.iter().flat_map(bytes_of)).collect();
+    let intersection = Property::get(guid::KSPROPSETID_PIN, pin_property::DATAINTERSECTION);
+    device.property(Filter::Wave, intersection, &instance, &mut [0; 128]);
+}
+
+fn bytes_of(guid: &Guid) -> Vec<u8> {
+    // SAFETY: sixteen bytes of plain data.
+    let bytes: [u8; 16] = unsafe { std::mem::transmute(*guid) };
+    bytes.to_vec()
+}
