@@ -6,7 +6,8 @@ mod common;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use common::{noise, source, with_options};
+use common::{noise, prompt_network, source, with_options};
+use socket2::SockRef;
 use testbed::client::{Buffer, Format};
 use testbed::kernel::registry::Value;
 use testbed::network::{RealSetup, Setup};
@@ -32,15 +33,17 @@ fn a_minute_of_24_bit_noise_at_96_khz_arrives_bit_exactly_through_real_udp() {
     let audio = noise(8, frames * 6);
     let played = audio.clone();
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    // A busy computer may keep the receiver waiting for a while: as much room as the system gives.
+    SockRef::from(&socket).set_recv_buffer_size(4 << 20).expect("a buffer");
     let port = socket.local_addr().expect("an address").port();
     let receiver = std::thread::spawn(move || receive(&socket));
     let config =
-        Config { clock: Clock::Real, network: Setup::Real(RealSetup::default()), ..Config::default() };
+        Config { clock: Clock::Real, network: Setup::Real(RealSetup::default()), ..prompt_network() };
     let options =
         [("UnicastIPv4", Value::Sz("127.0.0.1".to_owned())), ("UnicastPort", Value::Dword(port.into()))];
     let outcome = with_options(config, &options, move |device| {
         let mut stream = device
-            .open(&Format::pcm(96_000, 24, 2), Buffer::Notified { bytes: 96_000, count: 2 })
+            .open(&Format::pcm(96_000, 24, 2), Buffer::Notified { bytes: 1_152_000, count: 2 })
             .expect("a stream");
         let played = stream.play(source(audio)).expect("it plays");
         stream.close();
