@@ -45,21 +45,16 @@ impl Event {
 
     /// Waits for the event without limit. PASSIVE_LEVEL.
     pub fn wait(&self) {
-        wait_for(self.object());
+        let mode = _MODE::KernelMode as i8;
+        // SAFETY: the event is live, and a null time-out waits without limit.
+        let _ = unsafe {
+            KeWaitForSingleObject(self.object(), _KWAIT_REASON::Executive, mode, 0, core::ptr::null_mut())
+        };
     }
 
     pub(super) fn object(&self) -> *mut c_void {
         self.raw.get().cast()
     }
-}
-
-/// Waits for one dispatcher object without limit.
-pub(super) fn wait_for(object: *mut c_void) {
-    let mode = _MODE::KernelMode as i8;
-    // SAFETY: the object is a live dispatcher object (its wrapper is borrowed by the caller), waits of the driver are
-    // made at PASSIVE_LEVEL, and a null time-out waits without limit.
-    let _ =
-        unsafe { KeWaitForSingleObject(object, _KWAIT_REASON::Executive, mode, 0, core::ptr::null_mut()) };
 }
 
 /// What a thread was woken by.
@@ -92,9 +87,10 @@ pub fn wait_for_any(first: &Event, timer: &Timer, second: &Event) -> Woken {
         )
     };
     match status {
-        wdk_sys::STATUS_WAIT_0 => Woken::First,
         wdk_sys::STATUS_WAIT_1 => Woken::Timer,
-        _ => Woken::Second,
+        wdk_sys::STATUS_WAIT_2 => Woken::Second,
+        // Also for a wait that ended in no way it can: nobody concludes anything from the first event.
+        _ => Woken::First,
     }
 }
 
