@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::image::shared_data;
@@ -56,10 +57,9 @@ pub enum Direction {
 pub fn call_driver<T: 'static>(name: &'static str, body: impl FnOnce() -> T) -> T {
     schedule::switch_point();
     let entered = enter(name, Direction::Inward);
-    shared_data::refresh();
-    machine().counter.arm();
+    to_driver(schedule::current());
     let value = body();
-    machine().counter.disarm();
+    from_driver();
     let thread = leave(Direction::Inward);
     if thread.irql.get() != entered.irql {
         let text =
@@ -79,7 +79,7 @@ pub fn call_driver<T: 'static>(name: &'static str, body: impl FnOnce() -> T) -> 
 
 /// Runs the body of an imported function for the driver. Checks its IRQL limit; may switch threads.
 pub fn serve_driver<T: Returned>(name: &'static str, max_irql: Irql, body: impl FnOnce() -> T) -> T {
-    machine().counter.disarm();
+    from_driver();
     let entered = enter(name, Direction::Outward);
     schedule::switch_point();
     if entered.irql > max_irql {
@@ -96,24 +96,34 @@ pub fn serve_driver<T: Returned>(name: &'static str, max_irql: Irql, body: impl 
     schedule::switch_point();
     let thread = leave(Direction::Outward);
     trace::returned(Direction::Outward, name, value.status());
-    shared_data::refresh();
-    let counter = &machine().counter;
-    let to_driver = counter.is_on()
-        && thread.frames.borrow().last().is_some_and(|frame| frame.direction == Direction::Inward);
-    drop(thread);
-    if to_driver {
-        counter.arm();
+    // A test may be the caller.
+    if thread.frames.borrow().last().is_some_and(|frame| frame.direction == Direction::Inward) {
+        to_driver(thread);
     }
     value
+}
+
+/// The driver's code runs from here: what the testbed does comes before.
+#[inline]
+fn to_driver(thread: Rc<Thread>) {
+    shared_data::refresh();
+    let machine = machine();
+    machine.meter.start(&thread);
+    drop(thread);
+    machine.counter.arm();
+}
+
+/// The driver's code ran until here: what the testbed does comes after. A test may have run instead.
+#[inline]
+fn from_driver() {
+    let machine = machine();
+    machine.counter.disarm();
+    machine.meter.stop();
 }
 
 fn enter(name: &'static str, direction: Direction) -> Frame {
     trace::call(direction, name);
     let thread = schedule::current();
-    let meter = &machine().meter;
-    if meter.on && direction == Direction::Outward {
-        meter.stop(&thread);
-    }
     let marker = 0u8;
     let stack = (&raw const marker).addr();
     let irql = thread.irql.get();
@@ -124,27 +134,15 @@ fn enter(name: &'static str, direction: Direction) -> Frame {
         Direction::Outward => check_stack(&thread, name, stack),
         Direction::Inward => memory::page_for(irql),
     }
-    if meter.on {
-        meter.count(name, direction);
-        if direction == Direction::Inward {
-            meter.start(&thread);
-        }
-    }
+    machine().meter.count(name, direction);
     frame
 }
 
-fn leave(direction: Direction) -> std::rc::Rc<Thread> {
+fn leave(direction: Direction) -> Rc<Thread> {
     let thread = schedule::current();
-    let meter = &machine().meter;
-    if meter.on && direction == Direction::Inward {
-        meter.stop(&thread);
-    }
     thread.frames.borrow_mut().pop();
     if direction == Direction::Outward {
         memory::page_for(thread.irql.get());
-        if meter.on {
-            meter.start(&thread);
-        }
     }
     thread
 }
@@ -306,18 +304,27 @@ impl Meter {
 
     /// The driver's code runs from here.
     fn start(&self, thread: &Thread) {
-        thread.mark.set(ticks());
+        if self.on {
+            thread.mark.set(ticks());
+        }
     }
 
     /// The driver's code ran until here. Without a mark the caller is not a driver but a test.
-    fn stop(&self, thread: &Thread) {
-        let mark = thread.mark.take();
+    fn stop(&self) {
+        if !self.on {
+            return;
+        }
+        let now = ticks();
+        let mark = schedule::current().mark.take();
         if mark != 0 {
-            self.ticks.set(self.ticks.get() + ticks().saturating_sub(mark));
+            self.ticks.set(self.ticks.get() + now.saturating_sub(mark));
         }
     }
 
     fn count(&self, name: &'static str, direction: Direction) {
+        if !self.on {
+            return;
+        }
         *self.crossings.borrow_mut().entry(name).or_default() += 1;
         let calls = &self.calls[direction as usize];
         calls.set(calls.get() + 1);

@@ -18,9 +18,7 @@ use crate::nt::{
     UnicodeString, device_flags, major, pnp, power,
 };
 use crate::portcls::abi::guid;
-use crate::portcls::{
-    self, Adapter, AudioInterface, CyclicPin, Kind, Limits, PinInstance, PnpState, Property,
-};
+use crate::portcls::{self, Adapter, AudioInterface, CyclicPin, Kind, Limits, PnpState, Property, WaveRtPin};
 
 /// DEVICE_POWER_STATE values that a sound card has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -288,6 +286,12 @@ impl Device {
         }
     }
 
+    /// IMiniportAudioSignalProcessing::GetModes of the wave filter with room for so many modes, or without an array: the
+    /// status, the count that came back, and the bytes of the array. `None`: it has no such interface.
+    pub fn signal_processing_modes(&self, pin: u32, room: Option<u32>) -> Option<(NtStatus, u32, Vec<u8>)> {
+        portcls::signal_processing_modes(&*self.adapter().ok()?, pin, room)
+    }
+
     /// KSPROPERTY_PIN_PROPOSEDATAFORMAT: whether the wave filter's pin takes a format.
     ///
     /// # Errors
@@ -297,6 +301,22 @@ impl Device {
         let mut value = format.to_bytes();
         let property = Property::set(guid::KSPROPSETID_PIN, portcls::pin_property::PROPOSEDATAFORMAT);
         self.property(Filter::Wave, property, &instance, &mut value).0.ok()
+    }
+
+    /// The properties in a filter's own table, each with the verbs that it allows.
+    pub fn known_properties(&self, filter: Filter) -> Vec<Property> {
+        self.adapter()
+            .map_or_else(|_| Vec::new(), |adapter| portcls::known_properties(&adapter, filter.into()))
+    }
+
+    /// IMiniport::DataRangeIntersection of the wave filter for a range of a client's, a range
+    /// of the pin's (by its number, modulo how many there are), and `capacity` bytes of room. Returns the status
+    /// and the length.
+    pub fn intersect(&self, pin: u32, client: &[u8], own: usize, capacity: u32) -> (NtStatus, u32) {
+        match self.adapter() {
+            Ok(adapter) => portcls::intersect_within(&adapter, pin, client, own, capacity),
+            Err(status) => (status, 0),
+        }
     }
 
     /// Opens the wave filter's pin for clients and allocates its buffer.
@@ -317,10 +337,12 @@ impl Device {
         self.open_bytes(pin, false, format, &format.to_bytes(), Limits::PortCls)
     }
 
-    /// IMiniportWaveRT::NewStream without PortCls's own checks: any pin, capture too, any bytes as a format.
+    /// IMiniportWaveRT::NewStream without PortCls's own checks: any pin, capture too, any bytes as a format that kernel
+    /// streaming lets pass.
     ///
     /// # Errors
-    /// What the miniport returned.
+    /// What the miniport returned. STATUS_INVALID_BUFFER_SIZE, STATUS_INVALID_PARAMETER: there are not as many bytes as
+    /// the format or its list of attributes says.
     pub fn new_stream(
         &self,
         pin: u32,
@@ -359,7 +381,7 @@ impl Device {
             return Err(NtStatus::DEVICE_NOT_READY);
         }
         let port = adapter.port(Kind::WaveRt).ok_or(NtStatus::DEVICE_NOT_READY)?;
-        let instance = PinInstance::open(&adapter, &port, pin, capture, bytes, limits)?;
+        let instance = WaveRtPin::open(&adapter, &port, pin, capture, bytes, limits)?;
         Ok(Stream::new(instance, format.clone()))
     }
 }

@@ -4,6 +4,11 @@
 //! the process. The signal handler notes what happened and lets the simulated thread go on in [`landing`], which
 //! records the violation and halts the machine. Faults of anything else go to whoever handled them before.
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -11,16 +16,18 @@ use std::sync::OnceLock;
 
 use libc::{c_int, c_void, siginfo_t};
 
+#[cfg(target_arch = "aarch64")]
+use aarch64::Registers;
 #[cfg(target_arch = "x86_64")]
-use crate::emulate;
+use x86_64::Registers;
+
 use crate::forgiven;
 use crate::image::load::describe_address;
 use crate::machine::{Machine, try_machine};
 use crate::memory;
-#[cfg(target_arch = "x86_64")]
-use crate::nt::PAGE_SIZE;
 use crate::schedule;
 use crate::verifier::{self, Rule};
+use crate::watch;
 
 const SIGNALS: [c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGTRAP, libc::SIGFPE];
 /// Bytes of stack for the signal handler.
@@ -31,20 +38,30 @@ const RESCUE_STACK: usize = 256 * 1024;
 /// What a fault was.
 #[derive(Clone, Copy)]
 struct Fault {
-    signal: c_int,
+    kind: Kind,
     address: usize,
     instruction: usize,
-    access: Access,
-    /// The first argument register of `__fastfail`.
-    fail_code: u64,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
+/// What the processor refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// To read from the address.
     Read,
+    /// To write to it.
     Write,
+    /// To execute what is there.
     Execute,
-    Unknown,
+    /// What no processor does: an address that has a wrong form (x64), or an instruction for kernels.
+    Privileged,
+    /// An instruction that does not exist, by which compilers end a path that is never taken.
+    Trap,
+    /// A breakpoint.
+    Breakpoint,
+    /// A division by zero, or one whose result has no room.
+    Division,
+    /// `__fastfail` with this code.
+    FastFail(u64),
 }
 
 thread_local! {
@@ -112,31 +129,33 @@ extern "C" fn on_signal(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     // SAFETY: the system passes a valid description.
     let code = unsafe { (*info).si_code };
-    if let Some(machine) = tracing_machine().filter(|_| signal == libc::SIGTRAP && code == libc::TRAP_TRACE) {
-        let mut registers = Registers(context);
+    let is_step = signal == libc::SIGTRAP && code == libc::TRAP_TRACE;
+    let mut registers = Registers(context);
+    if is_step && watch::on_step() == Some(watch::Then::GoOn) {
+        registers.stop_tracing();
+        return;
+    }
+    if let Some(machine) = tracing_machine().filter(|_| is_step) {
         if !machine.counter.on_trap(registers.instruction()) {
             registers.stop_tracing();
         }
         return;
     }
-    let Some(thread_stack) = stack_in_driver() else { return pass_on(signal, info, context) };
-    let mut registers = Registers(context);
-    if registers.access(signal) != Access::Execute && registers.emulate() {
-        return;
-    }
     // SAFETY: the system passes a valid description, and these signals carry an address.
     let address = unsafe { (*info).si_addr() }.addr();
-    if registers.access(signal) == Access::Read && forgiven::grant(address) {
+    let kind = registers.refused(signal, address);
+    if matches!(kind, Kind::Read | Kind::Write) && watch::on_access(address, registers.is_tracing()) {
+        registers.trace();
         return;
     }
-    let fault = Fault {
-        signal,
-        address,
-        instruction: registers.instruction(),
-        access: registers.access(signal),
-        fail_code: registers.fail_code(),
-    };
-    FAULT.set(Some(fault));
+    let Some(thread_stack) = stack_in_driver() else { return pass_on(signal, info, registers.0) };
+    if kind != Kind::Execute && registers.emulate() {
+        return;
+    }
+    if kind == Kind::Read && forgiven::grant(address) {
+        return;
+    }
+    FAULT.set(Some(Fault { kind, address, instruction: registers.instruction() }));
     registers.stop_tracing();
     let stack = registers.stack();
     let (lowest, highest) = thread_stack;
@@ -196,162 +215,22 @@ fn describe(fault: &Fault) -> String {
     let place = describe_address(fault.instruction)
         .unwrap_or_else(|| "a function of the testbed, on the driver's behalf".to_owned());
     let Fault { address, .. } = *fault;
-    match (fault.signal, fault.access) {
-        (libc::SIGILL, _) => {
-            format!("an instruction that no processor has, or a compiler's trap, at {place}")
+    let verb = match fault.kind {
+        Kind::Read => "reads from",
+        Kind::Write => "writes to",
+        Kind::Execute => "executes",
+        Kind::Privileged => {
+            return format!("a privileged instruction or an address that is not canonical, at {place}");
         }
-        (libc::SIGTRAP, _) => format!("a breakpoint at {place}"),
-        (libc::SIGFPE, _) => format!("a division by zero or overflow at {place}"),
-        (_, Access::Unknown) if fault.fail_code != u64::MAX => {
-            format!("fast fail with code {} at {place}", fault.fail_code)
+        Kind::Trap => {
+            return format!("an instruction that no processor has, or a compiler's trap, at {place}");
         }
-        (_, Access::Unknown) => {
-            format!("a privileged instruction or an address that is not canonical, at {place}")
-        }
-        (_, access) => {
-            let verb = match access {
-                Access::Write => "writes to",
-                Access::Execute => "executes",
-                _ => "reads from",
-            };
-            let target = describe_address(address).unwrap_or_else(|| memory::describe(address));
-            let pageable =
-                memory::is_pageable(address) && schedule::current().irql.get() >= schedule::DISPATCH_LEVEL;
-            let reason = if pageable { ", which may be paged out at DISPATCH_LEVEL," } else { "" };
-            format!("{verb} {address:#x} ({target}){reason} at {place}")
-        }
-    }
-}
-
-/// The general registers in the order of their encoding.
-#[cfg(target_arch = "x86_64")]
-const GENERAL: [c_int; 16] = [
-    libc::REG_RAX,
-    libc::REG_RCX,
-    libc::REG_RDX,
-    libc::REG_RBX,
-    libc::REG_RSP,
-    libc::REG_RBP,
-    libc::REG_RSI,
-    libc::REG_RDI,
-    libc::REG_R8,
-    libc::REG_R9,
-    libc::REG_R10,
-    libc::REG_R11,
-    libc::REG_R12,
-    libc::REG_R13,
-    libc::REG_R14,
-    libc::REG_R15,
-];
-
-/// The registers of the interrupted thread.
-struct Registers<'a>(&'a mut libc::ucontext_t);
-
-#[cfg(target_arch = "x86_64")]
-impl Registers<'_> {
-    fn get(&self, register: c_int) -> u64 {
-        self.0.uc_mcontext.gregs[register as usize] as u64
-    }
-
-    fn set(&mut self, register: c_int, value: u64) {
-        self.0.uc_mcontext.gregs[register as usize] = value as i64;
-    }
-
-    fn instruction(&self) -> usize {
-        self.get(libc::REG_RIP) as usize
-    }
-
-    fn stack(&self) -> usize {
-        self.get(libc::REG_RSP) as usize
-    }
-
-    fn access(&self, signal: c_int) -> Access {
-        const PAGE_FAULT: u64 = 14;
-        if signal != libc::SIGBUS && self.get(libc::REG_TRAPNO) != PAGE_FAULT {
-            return Access::Unknown;
-        }
-        match self.get(libc::REG_ERR) {
-            error if error & 0x10 != 0 => Access::Execute,
-            error if error & 2 != 0 => Access::Write,
-            _ => Access::Read,
-        }
-    }
-
-    /// The code of `int 0x29`, which a process sees as a protection fault with this selector; else all ones.
-    fn fail_code(&self) -> u64 {
-        const INT_29: u64 = 0x29 * 8 + 2;
-        if self.get(libc::REG_ERR) == INT_29 { self.get(libc::REG_RCX) } else { u64::MAX }
-    }
-
-    /// Does what a kernel's instruction would have done, if it is one that drivers may use.
-    fn emulate(&mut self) -> bool {
-        let at = self.instruction();
-        if !memory::is_own(at..at + emulate::LONGEST) {
-            return false;
-        }
-        let mut bytes = [0; emulate::LONGEST];
-        // The next page may not be there.
-        let count = emulate::LONGEST.min(PAGE_SIZE - at % PAGE_SIZE);
-        // SAFETY: the instruction faulted and was not hard to fetch, so its own page can be read.
-        unsafe { ptr::copy_nonoverlapping(ptr::with_exposed_provenance(at), bytes.as_mut_ptr(), count) };
-        let Some((meaning, length)) = emulate::instruction(&bytes) else { return false };
-        if let Some((register, value)) =
-            emulate::perform(meaning, |register| self.get(GENERAL[usize::from(register)]))
-        {
-            self.set(GENERAL[usize::from(register)], value);
-        }
-        self.set(libc::REG_RIP, (at + length) as u64);
-        if let Some(machine) = tracing_machine() {
-            machine.counter.on_trap(at + length);
-        }
-        true
-    }
-
-    /// Goes on without a trap after every instruction.
-    fn stop_tracing(&mut self) {
-        let flags = self.get(libc::REG_EFL) as i64 & !crate::instructions::TRAP_FLAG;
-        self.set(libc::REG_EFL, flags as u64);
-    }
-
-    /// As if `function` had been called with the stack at `top` (a multiple of 16).
-    fn go_on_at(&mut self, function: usize, top: usize) {
-        self.set(libc::REG_RIP, function as u64);
-        self.set(libc::REG_RSP, top as u64 - 8);
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-impl Registers<'_> {
-    /// No instruction of a kernel is emulated on this processor.
-    fn emulate(&mut self) -> bool {
-        false
-    }
-
-    fn instruction(&self) -> usize {
-        self.0.uc_mcontext.pc as usize
-    }
-
-    fn stack(&self) -> usize {
-        self.0.uc_mcontext.sp as usize
-    }
-
-    fn access(&self, signal: c_int) -> Access {
-        if signal != libc::SIGSEGV && signal != libc::SIGBUS {
-            return Access::Unknown;
-        }
-        if self.0.uc_mcontext.fault_address == self.0.uc_mcontext.pc { Access::Execute } else { Access::Read }
-    }
-
-    /// `brk #0xF003` is the fast fail; Linux reports it as a trap.
-    fn fail_code(&self) -> u64 {
-        u64::MAX
-    }
-
-    /// Nothing is traced on this processor.
-    fn stop_tracing(&mut self) {}
-
-    fn go_on_at(&mut self, function: usize, top: usize) {
-        self.0.uc_mcontext.pc = function as u64;
-        self.0.uc_mcontext.sp = top as u64;
-    }
+        Kind::Breakpoint => return format!("a breakpoint at {place}"),
+        Kind::Division => return format!("a division by zero or overflow at {place}"),
+        Kind::FastFail(code) => return format!("fast fail with code {code} at {place}"),
+    };
+    let target = describe_address(address).unwrap_or_else(|| memory::describe(address));
+    let pageable = memory::is_pageable(address) && schedule::current().irql.get() >= schedule::DISPATCH_LEVEL;
+    let reason = if pageable { ", which may be paged out at DISPATCH_LEVEL," } else { "" };
+    format!("{verb} {address:#x} ({target}){reason} at {place}")
 }

@@ -28,6 +28,10 @@ pub(crate) struct Counter {
     inside: Cell<bool>,
     /// Where the last counted instruction was.
     last: Cell<usize>,
+    /// Nothing counts for now.
+    paused: Cell<bool>,
+    /// One bit for each byte of the first image: an instruction begins there that ran.
+    reached: RefCell<Vec<u64>>,
 }
 
 impl Counter {
@@ -38,7 +42,19 @@ impl Counter {
             executed: Cell::new(0),
             inside: Cell::new(false),
             last: Cell::new(0),
+            paused: Cell::new(false),
+            reached: RefCell::default(),
         }
+    }
+
+    /// Stops counting, or goes on. To be called by the testbed, not by what a driver calls.
+    pub(crate) fn pause(&self, paused: bool) {
+        self.paused.set(paused);
+    }
+
+    /// Where in the first image instructions ran: bit `n % 64` of number `n / 64` stands for the one at RVA `n`.
+    pub(crate) fn take_reached(&self) -> Vec<u64> {
+        self.reached.take()
     }
 
     /// Whether instructions are counted.
@@ -49,7 +65,11 @@ impl Counter {
     /// Declares an image whose instructions count.
     pub(crate) fn add_image(&self, base: usize, bytes: usize) {
         if self.on {
-            self.images.borrow_mut().push(base..base + bytes);
+            let mut images = self.images.borrow_mut();
+            if images.is_empty() {
+                *self.reached.borrow_mut() = vec![0; bytes.div_ceil(64)];
+            }
+            images.push(base..base + bytes);
         }
     }
 
@@ -61,7 +81,7 @@ impl Counter {
     /// Driver code runs next.
     #[inline(always)]
     pub(crate) fn arm(&self) {
-        if self.on {
+        if self.on && !self.paused.get() {
             self.inside.set(false);
             trap_flag::set();
         }
@@ -78,11 +98,17 @@ impl Counter {
     /// Called in the signal handler: the instruction at `address` is about to run. False when tracing is to end.
     pub(crate) fn on_trap(&self, address: usize) -> bool {
         // Images are added in testbed code that is not traced, so nothing has borrowed the list for writing.
-        let counts =
-            self.images.try_borrow().is_ok_and(|images| images.iter().any(|image| image.contains(&address)));
-        let was_inside = self.inside.replace(counts);
-        if !counts {
-            return !was_inside;
+        let image = self.images.try_borrow().ok().and_then(|images| {
+            let index = images.iter().position(|image| image.contains(&address))?;
+            Some((index, images[index].start))
+        });
+        let was_inside = self.inside.replace(image.is_some());
+        let Some((index, start)) = image else { return !was_inside };
+        if index == 0
+            && let Ok(mut reached) = self.reached.try_borrow_mut()
+            && let Some(word) = reached.get_mut((address - start) / 64)
+        {
+            *word |= 1 << ((address - start) % 64);
         }
         // An instruction with a repeat prefix traps after every repetition.
         if !(was_inside && self.last.get() == address && repeats(address)) {

@@ -18,6 +18,7 @@ pub mod device;
 mod emulate;
 mod fault;
 mod forgiven;
+pub mod fuzz;
 pub mod image;
 mod instructions;
 pub mod kernel;
@@ -31,6 +32,7 @@ pub mod schedule;
 pub mod soak;
 pub mod trace;
 pub mod verifier;
+mod watch;
 pub mod wsk;
 
 pub use device::Device;

@@ -16,12 +16,13 @@ use crate::fault;
 use crate::forgiven;
 use crate::image::shared_data;
 use crate::instructions::Counter;
-use crate::kernel::debug;
+use crate::kernel::{debug, etw};
 use crate::memory::Space;
 use crate::network;
 use crate::schedule::{Clock, Policy, Scheduler};
 use crate::trace::{self, Recorder, Trace};
 use crate::verifier::{Verifier, Violation};
+use crate::watch;
 use crate::wsk;
 
 /// How a machine is set up before it boots.
@@ -41,12 +42,19 @@ pub struct Config {
     /// Period of the clock interrupt in nanoseconds: ordinary timers and wait time-outs expire at its ticks, those of
     /// high resolution do not. `None`: all of them are exact.
     pub clock_tick: Option<u64>,
+    /// What memory is filled with whose contents are undefined; the bytes around a block follow from it.
+    pub undefined: u8,
+    /// The memory of a request (instance data, value, format) ends at an unmapped page to the byte, whatever that makes
+    /// of its alignment; else it is aligned to 16 bytes and may be followed by up to 15 others.
+    pub exact_requests: bool,
     /// Goes on after mistakes with which Windows goes on by luck, once they are recorded.
     pub forgiving: bool,
     /// Prints the driver's debug output to the standard error stream as it comes.
     pub echo_debug_output: bool,
     /// What is kept of the calls across the border.
     pub trace: trace::Kept,
+    /// Which events are recorded from boot on: see [`Outcome::events`].
+    pub events: Option<etw::Session>,
     /// The network that the machine is connected to.
     pub network: network::Setup,
     /// How Winsock Kernel behaves.
@@ -62,9 +70,12 @@ impl Default for Config {
             measure: false,
             count_instructions: false,
             clock_tick: None,
+            undefined: 0xA5,
+            exact_requests: false,
             forgiving: false,
             echo_debug_output: false,
             trace: trace::Kept::Nothing,
+            events: None,
             network: network::Setup::default(),
             wsk: wsk::Setup::default(),
         }
@@ -94,6 +105,8 @@ pub struct Outcome<T> {
     pub violations: Vec<Violation>,
     /// The lines that the driver printed, each with the virtual time in nanoseconds.
     pub debug_output: Vec<(u64, String)>,
+    /// The events that were recorded.
+    pub events: Vec<etw::Event>,
     /// What [`Config::measure`] and [`Config::count_instructions`] measured.
     pub driver: DriverUse,
     /// What [`Config::trace`] kept.
@@ -127,6 +140,11 @@ impl DriverUse {
     pub fn so_far() -> Self {
         let machine = machine();
         machine.meter.read(machine.counter.executed())
+    }
+
+    /// How often functions of these names crossed the border.
+    pub fn calls(&self, is_one: impl Fn(&str) -> bool) -> u64 {
+        self.crossings.iter().filter(|(name, _)| is_one(name)).map(|(_, count)| count).sum()
     }
 }
 
@@ -198,6 +216,7 @@ impl Machine {
             value,
             violations: machine.verifier.take(),
             debug_output: debug::take_output(),
+            events: etw::take_events(),
             driver: machine.meter.read(machine.counter.executed()),
             trace: machine.recorder.take(),
         }
@@ -228,5 +247,6 @@ impl Drop for CurrentMachine {
         CURRENT.set(ptr::null());
         shared_data::forget();
         forgiven::forget();
+        watch::forget();
     }
 }

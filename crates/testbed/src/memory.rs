@@ -7,17 +7,27 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ptr;
+use std::sync::Mutex;
 
 use crate::machine::machine;
 use crate::nt::PAGE_SIZE;
 use crate::schedule::{DISPATCH_LEVEL, Irql};
 
-/// Bytes of address space a machine reserves; unused pages cost nothing.
-const SPACE_BYTES: usize = 1 << 36;
-/// What the bytes around a block, in its own pages, are filled with.
-const FENCE: u8 = 0xFD;
+/// Bytes of address space a machine reserves. Unused pages cost nothing, but for an emulator, which keeps a record of
+/// each: so fewer on the processor that is emulated as a rule.
+const SPACE_BYTES: usize = if cfg!(target_arch = "aarch64") { 1 << 32 } else { 1 << 36 };
+/// The alignment of a block, in bytes.
+const ALIGNMENT: usize = 16;
+
 /// What a block is filled with when its contents are undefined.
-pub(crate) const UNDEFINED: u8 = 0xA5;
+pub(crate) fn undefined() -> u8 {
+    machine().config.undefined
+}
+
+/// What the bytes around a block, in its own pages, are filled with: 0xFD unless the configuration has it otherwise.
+fn fence() -> u8 {
+    undefined() ^ 0x58
+}
 
 /// What is, or was, at an address.
 #[derive(Clone, Debug)]
@@ -44,17 +54,11 @@ pub(crate) struct Space {
 
 impl Default for Space {
     fn default() -> Self {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address of the system's choice touches no memory in use.
-        let base = unsafe { libc::mmap(ptr::null_mut(), SPACE_BYTES, libc::PROT_NONE, flags, -1, 0) };
-        assert!(
-            base != libc::MAP_FAILED,
-            "no address space for a machine: {}",
-            std::io::Error::last_os_error()
-        );
+        let left = LEFT.lock().ok().and_then(|mut left| left.pop());
+        let base = left.unwrap_or_else(|| map_nothing(0, SPACE_BYTES));
         Self {
-            base: base.addr(),
-            next: Cell::new(base.addr() + PAGE_SIZE),
+            base,
+            next: Cell::new(base + PAGE_SIZE),
             regions: RefCell::default(),
             pageable: RefCell::default(),
             paged_out: Cell::new(false),
@@ -64,9 +68,31 @@ impl Default for Space {
 
 impl Drop for Space {
     fn drop(&mut self) {
-        // SAFETY: the range is this machine's own, and no simulated thread is left that could use it.
-        unsafe { libc::munmap(ptr::with_exposed_provenance_mut(self.base), SPACE_BYTES) };
+        map_nothing(self.base, self.next.get() - self.base);
+        if let Ok(mut left) = LEFT.lock() {
+            left.push(self.base);
+        }
     }
+}
+
+/// Ranges that machines have left, with nothing in them: the next machine takes one. An emulator keeps a record of every
+/// page that there ever was, so a new range for each of a thousand machines would fill the memory.
+static LEFT: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+/// Makes whole pages inaccessible and gives back what was in them; at an address of the system's choice if it is 0.
+fn map_nothing(address: usize, bytes: usize) -> usize {
+    let fixed = if address == 0 { 0 } else { libc::MAP_FIXED };
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+    let wanted = ptr::with_exposed_provenance_mut(address);
+    // SAFETY: a mapping at an address of the system's choice touches no memory in use; at another address, the pages are
+    // the machine's own, and what they held is not used any more.
+    let mapped = unsafe { libc::mmap(wanted, bytes, libc::PROT_NONE, flags, -1, 0) };
+    assert!(
+        mapped != libc::MAP_FAILED,
+        "no address space for a machine: {}",
+        std::io::Error::last_os_error()
+    );
+    mapped.expose_provenance()
 }
 
 fn page_up(bytes: usize) -> usize {
@@ -101,31 +127,43 @@ pub(crate) fn retire(pages: usize) {
     region.freed = true;
     let range = region.pages..region.pages + region.page_bytes;
     machine().memory.pageable.borrow_mut().retain(|start, _| !range.contains(start));
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
-    let address = ptr::with_exposed_provenance_mut(region.pages);
-    // SAFETY: the pages are this region's own; an inaccessible mapping replaces them.
-    let result = unsafe { libc::mmap(address, region.page_bytes, libc::PROT_NONE, flags, -1, 0) };
-    assert!(result != libc::MAP_FAILED, "mmap: {}", std::io::Error::last_os_error());
+    map_nothing(region.pages, region.page_bytes);
 }
 
 /// Allocates zeroed memory that ends at an unmapped page (up to 16-byte alignment), or is page aligned when it is a
 /// page or larger. `label` says what it is when an access goes wrong.
 pub(crate) fn allocate(bytes: usize, label: impl Into<String>) -> *mut u8 {
+    let offset = if bytes >= PAGE_SIZE { 0 } else { offset_at_end(bytes, ALIGNMENT) };
+    allocate_at(bytes, offset, label.into())
+}
+
+/// Allocates zeroed memory for a part of a request. It ends at an unmapped page: to the byte if the machine's
+/// [configuration](crate::Config::exact_requests) says so, else up to 16-byte alignment.
+pub(crate) fn allocate_for_request(bytes: usize, label: impl Into<String>) -> *mut u8 {
+    let alignment = if machine().config.exact_requests { 1 } else { ALIGNMENT };
+    allocate_at(bytes, offset_at_end(bytes, alignment), label.into())
+}
+
+/// Where in its pages a block begins that ends where they do.
+fn offset_at_end(bytes: usize, alignment: usize) -> usize {
+    page_up(bytes.max(1)) - bytes.max(1).next_multiple_of(alignment)
+}
+
+fn allocate_at(bytes: usize, offset: usize, label: String) -> *mut u8 {
     let pages = reserve(bytes, label);
     let page_bytes = page_up(bytes.max(1));
     protect(pages, page_bytes, libc::PROT_READ | libc::PROT_WRITE);
-    let offset = if bytes >= PAGE_SIZE { 0 } else { page_bytes - bytes.max(1).next_multiple_of(16) };
     let start = pages + offset;
     if let Some(region) = machine().memory.regions.borrow_mut().get_mut(&pages) {
         region.start = start;
     }
     let first = ptr::with_exposed_provenance_mut::<u8>(pages);
     // SAFETY: these bytes lie in the pages that were just made accessible, before the block.
-    unsafe { first.write_bytes(FENCE, offset) };
+    unsafe { first.write_bytes(fence(), offset) };
     // SAFETY: the block ends inside the pages.
     let end = unsafe { first.add(offset + bytes) };
     // SAFETY: from the block's end to the end of its pages.
-    unsafe { end.write_bytes(FENCE, page_bytes - offset - bytes) };
+    unsafe { end.write_bytes(fence(), page_bytes - offset - bytes) };
     // SAFETY: inside the pages.
     unsafe { first.add(offset) }
 }
@@ -136,11 +174,12 @@ pub(crate) fn broken_fence(block: *const u8) -> Option<isize> {
     let region = region_at(block.addr())?;
     let before = region.start - region.pages;
     let after = region.page_bytes - before - region.bytes;
+    let fence = fence();
     let check = |from: usize, count: usize| {
         let bytes = ptr::with_exposed_provenance::<u8>(from);
         // SAFETY: the block is live, so all of its pages are readable, and nothing writes them meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(bytes, count) };
-        bytes.iter().position(|byte| *byte != FENCE).map(|index| from + index)
+        bytes.iter().position(|byte| *byte != fence).map(|index| from + index)
     };
     let changed = check(region.start + region.bytes, after).or_else(|| check(region.pages, before))?;
     Some(changed as isize - region.start as isize)
@@ -157,6 +196,12 @@ pub(crate) fn block_at(address: usize) -> Option<(usize, usize)> {
     let region = region_at(address)?;
     let inside = !region.freed && address >= region.start && address < region.start + region.bytes.max(1);
     inside.then_some((region.start, region.bytes))
+}
+
+/// Whether an address is in pages that were given back, or unmapped. Safe in a signal handler.
+pub(crate) fn is_retired(address: usize) -> bool {
+    let Ok(regions) = machine().memory.regions.try_borrow() else { return false };
+    regions.range(..=address).next_back().is_none_or(|(_, region)| region.freed)
 }
 
 fn region_at(address: usize) -> Option<Region> {

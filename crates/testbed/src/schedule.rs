@@ -517,6 +517,17 @@ pub fn sleep_until(time: Time) {
     wait("a time to come", Some(time), || None::<()>);
 }
 
+/// The computer stands still for so many nanoseconds, as when it sleeps or a virtual machine is paused: the clock and the
+/// counter go on, and no thread runs meanwhile.
+///
+/// # Panics
+/// Outside a machine, and under the real clock, which cannot be moved.
+pub fn stand_still(duration: Time) {
+    let scheduler = &machine().scheduler;
+    assert!(matches!(scheduler.clock, Clock::Virtual), "only the virtual clock can be moved");
+    scheduler.virtual_now.set(scheduler.virtual_now.get() + duration);
+}
+
 /// Under a seed, lets another thread run here, perhaps.
 pub fn switch_point() {
     let Policy::Seeded(random) = &machine().scheduler.policy else { return };

@@ -65,6 +65,11 @@ impl Recorder {
         Self { on: kept != Kept::Nothing, trace: RefCell::new(Trace { kept, ..Trace::default() }) }
     }
 
+    /// The digest so far.
+    pub(crate) fn digest(&self) -> u64 {
+        self.trace.borrow().digest
+    }
+
     pub(crate) fn take(&self) -> Trace {
         self.trace.take()
     }
@@ -121,6 +126,13 @@ impl Trace {
     /// How many entries there were, kept or not.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// When calls by the driver of functions with such names came back to it, in nanoseconds, in order; of what was kept.
+    pub fn returns(&self, is_one: impl Fn(&str) -> bool) -> Vec<Time> {
+        let returned =
+            |entry: &&Entry| matches!(entry.step, Step::Return(Direction::Outward, name, _) if is_one(name));
+        self.entries.iter().filter(returned).map(|entry| entry.time).collect()
     }
 
     fn add(&mut self, entry: Entry) {

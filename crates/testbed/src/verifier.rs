@@ -77,6 +77,11 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.violations.borrow().len()
+    }
+
     pub(crate) fn take(&self) -> Vec<Violation> {
         self.violations.take()
     }

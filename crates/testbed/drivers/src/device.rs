@@ -26,9 +26,22 @@ pub fn bent(case: &str) -> bool {
     !WELL.load(Ordering::Relaxed) && chosen.is_some_and(|chosen| *chosen == case)
 }
 
-macro_rules! devices {
-    ($($name:literal)*) => { &[$(($name, start as unsafe fn(bool) -> NtStatus)),*] };
+/// Whether this is a case of a group, or its twin.
+pub fn of_group(prefix: &str) -> bool {
+    // SAFETY: null, or a name that lives as long as the image.
+    let chosen = unsafe { CASE.load(Ordering::Relaxed).as_ref() };
+    chosen.is_some_and(|chosen| chosen.starts_with(prefix))
 }
+
+/// Whether the device has the older kind of port.
+fn is_cyclic() -> bool {
+    of_group("cyclic_")
+}
+
+macro_rules! devices {
+    ($($name:literal)*) => { &[$(($name, $crate::device::start as unsafe fn(bool) -> NtStatus)),*] };
+}
+pub(crate) use devices;
 
 /// The cases of this file, and of the objects and tables.
 pub const CASES: &[Case] = devices!["com_call_after_release" "com_call_too_high" "com_counts_differ"
@@ -41,9 +54,9 @@ pub const CASES: &[Case] = devices!["com_call_after_release" "com_call_too_high"
     "pc_connection_to_nowhere" "pc_description_changed" "pc_description_unreadable" "pc_device_null" "pc_device_touched_after_removal"
     "pc_dispatch_of_other_device" "pc_dma_fails" "pc_dma_not_filled" "pc_extension_too_small" "pc_extension_written"
     "pc_filter_version" "pc_free_foreign_list" "pc_intersection_absurd" "pc_intersection_other_format"
-    "pc_intersection_other_length" "pc_intersection_without_buffer" "pc_latency_not_filled" "pc_map_cache" "pc_no_wave_filter"
+    "pc_intersection_other_length" "pc_intersection_outside" "pc_intersection_without_buffer" "pc_latency_not_filled" "pc_map_cache" "pc_no_wave_filter"
     "pc_page_beyond_list" "pc_physical_of_other_device" "pc_pin_communication" "pc_pin_flow" "pc_pin_least_above_most"
-    "pc_pin_no_instances" "pc_pin_no_ranges" "pc_pin_size" "pc_port_of_other_device" "pc_port_without_resources"
+    "pc_pin_no_instances" "pc_pin_not_described" "pc_pin_no_ranges" "pc_pin_size" "pc_port_of_other_device" "pc_port_without_resources"
     "pc_position_beyond_buffer" "pc_power_of_other_device" "pc_power_twice" "pc_property_handler_elsewhere"
     "pc_property_pending" "pc_property_says_more" "pc_property_size" "pc_property_without_handler"
     "pc_property_writes_far" "pc_property_writes_more" "pc_range_empty" "pc_range_misaligned" "pc_range_not_audio"
@@ -52,7 +65,10 @@ pub const CASES: &[Case] = devices!["com_call_after_release" "com_call_too_high"
     "pc_subdevice_too_many" "pc_subdevice_twice" "pc_subdevice_unnamed" "pc_unmapped_elsewhere" "pc_unregistered_no_port"
     "pc_unregistered_twice" "com_resource_left" "pc_resource_unknown" "pc_resource_null" "pc_resource_size"
     "pc_resource_of_other_device" "pc_resource_without_thread" "pc_disconnected_no_port" "pc_disconnected_twice"
-    "pc_buffer_left" "pc_buffer_of_its_own" "pc_freed_while_mapped"];
+    "pc_buffer_left" "pc_buffer_of_its_own" "pc_freed_while_mapped" "com_freed_at_the_end" "com_refuses_unknown"
+    "com_release_returns_zero" "pc_attribute_short" "pc_attributes_empty" "pc_deleted_by_itself" "pc_filter_without_pins"
+    "pc_intersection_ignores_room" "pc_property_size_untold" "pc_resource_by_function"
+    "pc_resource_of_ended_thread" "pc_unload_not_chained"];
 
 /// GUID.
 #[repr(C)]
@@ -72,6 +88,8 @@ pub const GUID_WAVE_FORMAT: Guid = Guid(0x0558_9F81, 0xC356, 0x11CE, [0xBF, 1, 0
 pub static GUID_PROPERTIES: Guid = Guid(0x5C4E_A401, 0x1234, 0x4321, [1, 2, 3, 4, 5, 6, 7, 8]);
 const CLSID_WAVE_PORT: Guid =
     Guid(0xCC9B_E57A, 0xEB9E, 0x42B4, [0x94, 0xFC, 0x0C, 0xAD, 0x3D, 0xBC, 0xE7, 0xFA]);
+const CLSID_CYCLIC_PORT: Guid =
+    Guid(0xB4C9_0A2A, 0x5791, 0x11D0, [0x86, 0xF9, 0x00, 0xA0, 0xC9, 0x11, 0xB5, 0x44]);
 /// IID_IUnregisterSubdevice.
 pub const UNREGISTER: Guid =
     Guid(0x1673_8177, 0xE199, 0x41F9, [0x9A, 0x87, 0xAB, 0xB2, 0xA5, 0x43, 0x2F, 0x21]);
@@ -109,11 +127,19 @@ unsafe extern "system" {
     fn PcRegisterSubdevice(device: *mut DeviceObject, name: *const u16, port: *mut Foreign) -> NtStatus;
 }
 
-/// An object of Windows: IPort, IUnregisterSubdevice or IResourceList here.
+/// An object of Windows: a port, a resource list, a DMA channel.
 #[repr(C)]
 pub struct Foreign {
     /// Its functions.
     pub table: *const Port,
+}
+
+/// A function of an object of Windows, by its slot.
+///
+/// # Safety
+/// The function there is of the type.
+pub unsafe fn method<F: Copy>(object: *mut Foreign, index: usize) -> F {
+    (*object).table.cast::<F>().add(index).read()
 }
 
 /// IPort; of IUnregisterSubdevice the fourth method is another one.
@@ -121,7 +147,8 @@ pub struct Foreign {
 pub struct Port {
     /// QueryInterface.
     pub query: unsafe extern "system" fn(*mut Foreign, *const Guid, *mut *mut Foreign) -> NtStatus,
-    add_ref: unsafe extern "system" fn(*mut Foreign) -> u32,
+    /// AddRef.
+    pub add_ref: unsafe extern "system" fn(*mut Foreign) -> u32,
     /// Release.
     pub release: unsafe extern "system" fn(*mut Foreign) -> u32,
     init: unsafe extern "system" fn(
@@ -137,18 +164,33 @@ pub struct Port {
 /// What StartDevice leaves to be given back when the device is removed.
 static KEPT: AtomicPtr<Foreign> = AtomicPtr::new(null_mut());
 
-unsafe fn start(_well: bool) -> NtStatus {
+/// What PcInitializeAdapterDriver had put there.
+static UNLOAD_OF_PORTCLS: AtomicPtr<()> = AtomicPtr::new(null_mut());
+
+/// DriverEntry of the device.
+///
+/// # Safety
+/// Once.
+pub unsafe fn start(_well: bool) -> NtStatus {
     if bent("pc_adapter_null") {
         PcInitializeAdapterDriver(crate::driver(), crate::path(), None);
         return UNSUCCESSFUL;
     }
     PcInitializeAdapterDriver(crate::driver(), crate::path(), Some(add_device));
     (*crate::driver()).major[0x1B] = Some(plug_and_play);
+    if let Some(unload) = (*crate::driver()).unload {
+        UNLOAD_OF_PORTCLS.store(unload as *mut (), Ordering::Relaxed);
+    }
     (*crate::driver()).unload = Some(unload);
     SUCCESS
 }
 
-unsafe extern "system" fn unload(_driver: *mut DriverObject) {
+unsafe extern "system" fn unload(driver: *mut DriverObject) {
+    let before = UNLOAD_OF_PORTCLS.load(Ordering::Relaxed);
+    if !before.is_null() && !bent("pc_unload_not_chained") {
+        let before = core::mem::transmute::<*mut (), unsafe extern "system" fn(*mut DriverObject)>(before);
+        before(driver);
+    }
     objects::free_kept();
 }
 
@@ -163,9 +205,12 @@ unsafe extern "system" fn start_device(
     irp: *mut Irp,
     list: *mut Foreign,
 ) -> NtStatus {
+    if bent("pc_deleted_by_itself") {
+        return UNSUCCESSFUL;
+    }
     before_ports(device, list);
     let mut port = null_mut();
-    PcNewPort(&mut port, &CLSID_WAVE_PORT);
+    PcNewPort(&mut port, if is_cyclic() { &CLSID_CYCLIC_PORT } else { &CLSID_WAVE_PORT });
     let status = make_filter(device, irp, list, port);
     if !bent("com_port_leaked") {
         ((*(*port).table).release)(port);
@@ -220,7 +265,7 @@ unsafe fn make_filter(
         PcRegisterSubdevice(device, NAMES[0].as_ptr(), port);
     }
     let init = (*(*port).table).init;
-    let miniport = create(Kind::Wave);
+    let miniport = create(if is_cyclic() { Kind::Cyclic } else { Kind::Wave });
     let owner = if bent("pc_port_of_other_device") { slot(0) } else { device };
     let resources = if bent("pc_port_without_resources") { null_mut() } else { list };
     let given = if bent("com_no_miniport") { null_mut() } else { miniport };
@@ -255,7 +300,7 @@ unsafe fn register(device: *mut DeviceObject, port: *mut Foreign) -> NtStatus {
     if bent("pc_connection_of_no_port") {
         PcRegisterPhysicalConnection(device, port, 1, slot(0), 0);
     }
-    if !bent("pc_pin_size") {
+    if !bent("pc_pin_size") && !bent("pc_filter_without_pins") {
         // To itself, by its bridge pin: odd, but allowed.
         PcRegisterPhysicalConnection(
             device,
@@ -288,6 +333,9 @@ unsafe extern "system" fn plug_and_play(device: *mut DeviceObject, irp: *mut Irp
             if !kept.is_null() {
                 ((*(*kept).table).release)(kept);
             }
+            if bent("pc_deleted_by_itself") {
+                return delete_by_hand(device, irp);
+            }
             let status = PcDispatchIrp(device, irp);
             if bent("pc_device_touched_after_removal") {
                 core::hint::black_box((&raw const (*device).stack_size).read_volatile());
@@ -298,6 +346,17 @@ unsafe extern "system" fn plug_and_play(device: *mut DeviceObject, irp: *mut Irp
         QUERY_REMOVE if bent("irp_not_completed") => SUCCESS,
         _ => PcDispatchIrp(device, irp),
     }
+}
+
+/// What PcDispatchIrp does for a device that is removed, without what PortCls knows of it.
+unsafe fn delete_by_hand(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus {
+    let mut physical = null_mut();
+    PcGetPhysicalDeviceObject(device, &mut physical);
+    IoDetachDevice(physical.cast());
+    IoDeleteDevice(device);
+    (*irp).status = SUCCESS;
+    IofCompleteRequest(irp, 0);
+    SUCCESS
 }
 
 unsafe fn query_stop(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus {

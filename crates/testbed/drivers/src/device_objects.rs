@@ -6,12 +6,15 @@
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::device::{Guid, bent};
+use crate::cyclic;
+use crate::device::{Foreign, GUID_AUDIO, GUID_PCM, GUID_WAVE_FORMAT, Guid, bent};
+use crate::device_buffers::{allocate, allocate_with_notification, free, unmap_and_free};
+use crate::device_streams::{self as streams, Face, register_event, unregister_event};
 use crate::device_tables;
 use crate::nt::*;
 
 /// The kernel's, whose bytes are in another order than those of COM's.
-const UNKNOWN: Guid = Guid(0, 0, 0, [0, 0, 0xC0, 0, 0, 0, 0, 0x46]);
+pub const UNKNOWN: Guid = Guid(0, 0, 0, [0, 0, 0xC0, 0, 0, 0, 0, 0x46]);
 const MINIPORT: Guid = Guid(0xB4C9_0A24, 0x5791, 0x11D0, [0x86, 0xF9, 0, 0xA0, 0xC9, 0x11, 0xB5, 0x44]);
 const WAVE: Guid = Guid(0x0F9F_C4D6, 0x6061, 0x4F3C, [0xB1, 0xFC, 0x07, 0x5E, 0x35, 0xF7, 0x96, 0x0A]);
 const STREAM: Guid = Guid(0x000A_C9AB, 0xFAAB, 0x4F3D, [0x94, 0x55, 0x6F, 0xF8, 0x30, 0x6A, 0x74, 0xA0]);
@@ -22,6 +25,7 @@ const UNHEARD_OF: u32 = 0x5CA1_AB1E;
 
 const NO_SUCH_INTERFACE: NtStatus = 0xC000_000D_u32 as i32;
 const BUFFER_OVERFLOW: NtStatus = 0x8000_0005_u32 as i32;
+const TOO_SMALL: NtStatus = 0xC000_0023_u32 as i32;
 const NO_MATCH: NtStatus = 0xC000_0272_u32 as i32;
 
 /// What an object is.
@@ -34,6 +38,14 @@ pub enum Kind {
     Stream,
     /// IAdapterPowerManagement.
     Power,
+    /// IMiniportWaveCyclic.
+    Cyclic,
+    /// IMiniportWaveCyclicStream.
+    CyclicStream,
+    /// IDmaChannel.
+    Channel,
+    /// IServiceSink.
+    Sink,
 }
 
 /// An object.
@@ -41,11 +53,18 @@ pub enum Kind {
 pub struct Object {
     table: *const Method,
     count: AtomicU32,
-    kind: Kind,
-    /// Of a stream.
-    port_stream: *mut Foreign,
-    list: *mut Mdl,
-    mapped: Pvoid,
+    /// What it is.
+    pub kind: Kind,
+    /// A further interface.
+    pub face: Face,
+    /// Of a stream: the port's part of it.
+    pub port_stream: *mut Foreign,
+    /// The pages.
+    pub list: *mut Mdl,
+    /// Where they are mapped.
+    pub mapped: Pvoid,
+    /// They were given back.
+    pub freed: bool,
 }
 
 /// A slot of a table.
@@ -55,21 +74,30 @@ pub struct Method(*const ());
 // SAFETY: the address of a function.
 unsafe impl Sync for Method {}
 
-macro_rules! table {
-    ($($method:ident)*) => { [$(Method($method as *const ())),*] };
+impl Method {
+    /// A function.
+    pub const fn new(function: *const ()) -> Self {
+        Self(function)
+    }
 }
+
+macro_rules! table {
+    ($($method:ident)*) => { [$($crate::device_objects::Method::new($method as *const ())),*] };
+}
+pub(crate) use table;
 
 static WAVE_TABLE: [Method; 8] =
     table![query add_ref_for_windows release description intersection init new_stream dma];
-static STREAM_TABLE: [Method; 11] = table![query add_ref_for_windows release set_format set_state position allocate free latency
-    register register];
+static STREAM_TABLE: [Method; 15] = table![query add_ref_for_windows release_for_windows set_format set_state position
+    allocate free latency register register allocate_with_notification free register_event unregister_event];
 static POWER_TABLE: [Method; 6] =
     table![query add_ref_for_windows release power_changed query_power capabilities];
 
 /// Happens once in the life of an image.
 static ONCE: AtomicBool = AtomicBool::new(false);
 
-fn once(case: &str) -> bool {
+/// Whether this is the case that goes wrong, and it has not done so yet.
+pub fn once(case: &str) -> bool {
     bent(case) && !ONCE.swap(true, Ordering::Relaxed)
 }
 
@@ -79,6 +107,10 @@ pub fn create(kind: Kind) -> *mut Object {
         Kind::Wave => WAVE_TABLE.as_ptr(),
         Kind::Stream => STREAM_TABLE.as_ptr(),
         Kind::Power => POWER_TABLE.as_ptr(),
+        Kind::Cyclic => cyclic::MINIPORT.as_ptr(),
+        Kind::CyclicStream => cyclic::STREAM.as_ptr(),
+        Kind::Channel => cyclic::short_table(),
+        Kind::Sink => cyclic::SINK.as_ptr(),
     };
     let object = block::<Object>(size_of::<Object>());
     let none: Pvoid = null_mut();
@@ -86,22 +118,42 @@ pub fn create(kind: Kind) -> *mut Object {
         table,
         count: AtomicU32::new(1),
         kind,
+        face: Face::new(kind, object),
         port_stream: none.cast(),
         list: none.cast(),
         mapped: none,
+        freed: false,
     };
     // SAFETY: a block of that size.
     unsafe { object.write(value) };
     object
 }
 
-unsafe extern "system" fn query(this: *mut Object, iid: *const Guid, out: *mut *mut Object) -> NtStatus {
+/// QueryInterface.
+///
+/// # Safety
+/// For Windows.
+pub unsafe extern "system" fn query(this: *mut Object, iid: *const Guid, out: *mut *mut Object) -> NtStatus {
     let kind = (*this).kind;
     let own: &[Guid] = match kind {
         Kind::Wave => &[UNKNOWN, MINIPORT, WAVE],
+        Kind::Stream if streams::has_packets() => &[UNKNOWN, STREAM, streams::NOTIFICATION],
         Kind::Stream => &[UNKNOWN, STREAM],
         Kind::Power => &[UNKNOWN, POWER],
+        Kind::Cyclic => &[UNKNOWN, MINIPORT, cyclic::WAVE_CYCLIC],
+        Kind::CyclicStream => &[UNKNOWN, cyclic::CYCLIC_STREAM],
+        Kind::Channel => &[UNKNOWN, cyclic::DMA_CHANNEL],
+        Kind::Sink => &[UNKNOWN, cyclic::SERVICE_SINK],
     };
+    if kind == Kind::Stream && *iid == UNKNOWN && bent("com_refuses_unknown") {
+        out.write(null_mut());
+        return NO_SUCH_INTERFACE;
+    }
+    if (*this).face.answers(&*iid) {
+        add_ref(this);
+        out.write((&raw mut (*this).face).cast());
+        return SUCCESS;
+    }
     if own.contains(&*iid) {
         add_ref(this);
         out.write(this);
@@ -123,7 +175,11 @@ unsafe extern "system" fn query(this: *mut Object, iid: *const Guid, out: *mut *
     NO_SUCH_INTERFACE
 }
 
-unsafe extern "system" fn add_ref(this: *mut Object) -> u32 {
+/// AddRef.
+///
+/// # Safety
+/// The object is alive.
+pub unsafe extern "system" fn add_ref(this: *mut Object) -> u32 {
     (*this).count.fetch_add(1, Ordering::Relaxed) + 1
 }
 
@@ -131,6 +187,14 @@ unsafe extern "system" fn add_ref(this: *mut Object) -> u32 {
 unsafe extern "system" fn add_ref_for_windows(this: *mut Object) -> u32 {
     let count = add_ref(this);
     if (*this).kind == Kind::Wave && bent("com_counts_differ") { count + 7 } else { count }
+}
+
+/// What Windows calls for Release of a stream.
+unsafe extern "system" fn release_for_windows(this: *mut Object) -> u32 {
+    let freed = (*this).freed;
+    let left = release(this);
+    let lies = once("com_release_returns_zero") || (freed && left > 0 && once("com_release_counts_low"));
+    if lies { 0 } else { left }
 }
 
 /// Release.
@@ -142,6 +206,12 @@ pub unsafe extern "system" fn release(this: *mut Object) -> u32 {
     if left == 0 {
         if !(*this).list.is_null() {
             unmap_and_free(this);
+        }
+        if (*this).kind == Kind::CyclicStream {
+            cyclic::close();
+        }
+        if (*this).kind == Kind::Channel {
+            ExFreePool((*this).table.cast_mut().cast());
         }
         if (*this).kind == Kind::Wave && bent("com_object_leaked") {
             // Nothing is lost but the last Release: DriverUnload frees the memory.
@@ -167,12 +237,38 @@ pub unsafe fn free_kept() {
     }
 }
 
-unsafe extern "system" fn description(_this: *mut Object, out: *mut usize) -> NtStatus {
+/// GetDescription.
+///
+/// # Safety
+/// For the port.
+pub unsafe extern "system" fn description(_this: *mut Object, out: *mut usize) -> NtStatus {
     out.write(device_tables::description());
     SUCCESS
 }
 
-unsafe extern "system" fn intersection(
+/// KSDATAFORMAT_WAVEFORMATEX.
+#[repr(C, packed)]
+struct Format {
+    bytes: u32,
+    flags: u32,
+    sample: u64,
+    kind: [Guid; 3],
+    tag: u16,
+    channels: u16,
+    rate: u32,
+    bytes_a_second: u32,
+    frame: u16,
+    bits: u16,
+    extra: u16,
+}
+
+const _: () = assert!(size_of::<Format>() == 82);
+
+/// DataRangeIntersection.
+///
+/// # Safety
+/// For the port.
+pub unsafe extern "system" fn intersection(
     _this: *mut Object,
     _pin: u32,
     _client: Pvoid,
@@ -192,7 +288,27 @@ unsafe extern "system" fn intersection(
         }
         return BUFFER_OVERFLOW;
     }
-    output.write_unaligned(if bent("pc_intersection_other_format") { BYTES - 2 } else { BYTES });
+    if capacity < BYTES && !bent("pc_intersection_ignores_room") {
+        return TOO_SMALL;
+    }
+    let bytes = if bent("pc_intersection_other_format") { BYTES - 2 } else { BYTES };
+    output.write_unaligned(bytes);
+    if capacity >= BYTES {
+        let rate = if bent("pc_intersection_outside") { 44100 } else { 48000 };
+        output.cast::<Format>().write(Format {
+            bytes,
+            flags: 0,
+            sample: 4,
+            kind: [GUID_AUDIO, GUID_PCM, GUID_WAVE_FORMAT],
+            tag: 1,
+            channels: 2,
+            rate,
+            bytes_a_second: 4 * rate,
+            frame: 4,
+            bits: 16,
+            extra: 0,
+        });
+    }
     if bent("pc_intersection_other_length") {
         length.write(BYTES - 2);
     }
@@ -212,14 +328,17 @@ unsafe extern "system" fn new_stream(
     _this: *mut Object,
     out: *mut *mut Object,
     port_stream: *mut Foreign,
-    _pin: u32,
+    pin: u32,
     _capture: u8,
     _format: Pvoid,
 ) -> NtStatus {
-    if bent("com_stream_output_not_cleared") {
+    if pin == 0 && bent("com_stream_output_not_cleared") {
         return NO_MATCH;
     }
     out.write(null_mut());
+    if pin != 0 && !bent("pc_pin_not_described") {
+        return NO_MATCH;
+    }
     if bent("com_stream_missing") {
         return SUCCESS;
     }
@@ -227,6 +346,9 @@ unsafe extern "system" fn new_stream(
     (*stream).port_stream = port_stream;
     if bent("com_stream_gone") {
         ExFreePool(stream.cast());
+    }
+    if bent("com_refuses_unknown") {
+        KEPT.store(stream, Ordering::Relaxed);
     }
     out.write(stream);
     SUCCESS
@@ -245,27 +367,11 @@ unsafe extern "system" fn dma(_this: *mut Object, out: *mut u8) -> NtStatus {
     SUCCESS
 }
 
-/// An object of Windows: IPortWaveRTStream here.
-#[repr(C)]
-pub struct Foreign {
-    table: *const PortStream,
-}
-
-/// IPortWaveRTStream.
-#[repr(C)]
-struct PortStream {
-    unknown: [usize; 3],
-    allocate: unsafe extern "system" fn(this: *mut Foreign, highest: i64, bytes: usize) -> *mut Mdl,
-    contiguous: usize,
-    map: unsafe extern "system" fn(this: *mut Foreign, list: *mut Mdl, cache: u32) -> Pvoid,
-    unmap: unsafe extern "system" fn(this: *mut Foreign, address: Pvoid, list: *mut Mdl),
-    free: unsafe extern "system" fn(this: *mut Foreign, list: *mut Mdl),
-    count: usize,
-    page:
-        unsafe extern "system" fn(this: *mut Foreign, out: *mut i64, list: *mut Mdl, index: u32) -> *mut i64,
-}
-
-unsafe extern "system" fn set_format(_this: *mut Object, _format: Pvoid) -> NtStatus {
+/// SetFormat.
+///
+/// # Safety
+/// For the port.
+pub unsafe extern "system" fn set_format(_this: *mut Object, _format: Pvoid) -> NtStatus {
     SUCCESS
 }
 
@@ -292,73 +398,6 @@ unsafe extern "system" fn position(_this: *mut Object, out: *mut [u64; 2]) -> Nt
     SUCCESS
 }
 
-unsafe extern "system" fn allocate(
-    this: *mut Object,
-    _requested: u32,
-    list: *mut *mut Mdl,
-    actual: *mut u32,
-    offset: *mut u32,
-    cache: *mut u32,
-) -> NtStatus {
-    let port = (*this).port_stream;
-    let functions = (*port).table;
-    if once("pc_buffer_of_zero_bytes") {
-        ((*functions).allocate)(port, -1, 0);
-    }
-    list.write(null_mut());
-    actual.write(0x1000);
-    offset.write(0);
-    cache.write(if bent("pc_buffer_cache") { 7 } else { 1 });
-    if bent("pc_buffer_missing") {
-        return SUCCESS;
-    }
-    if bent("pc_buffer_of_its_own") {
-        list.write(MmAllocatePagesForMdl(0, u64::MAX, 0, 0x1000));
-        return SUCCESS;
-    }
-    let pages = ((*functions).allocate)(port, -1, 0x1000);
-    let map_cache = if bent("pc_map_cache") { 9 } else { 1 };
-    (*this).mapped = ((*functions).map)(port, pages, map_cache);
-    (*this).list = pages;
-    if bent("pc_page_beyond_list") {
-        let mut address = 0;
-        ((*functions).page)(port, &mut address, pages, 1);
-    }
-    if bent("pc_buffer_beyond_list") {
-        actual.write(0x1001);
-    }
-    list.write(pages);
-    SUCCESS
-}
-
-unsafe fn unmap_and_free(this: *mut Object) {
-    let port = (*this).port_stream;
-    let functions = (*port).table;
-    let (list, mapped) = ((*this).list, (*this).mapped);
-    (*this).list = null_mut();
-    if bent("pc_buffer_left") {
-        return;
-    }
-    if bent("pc_unmapped_elsewhere") {
-        ((*functions).unmap)(port, slot(0), list);
-    }
-    if !bent("pc_freed_while_mapped") {
-        ((*functions).unmap)(port, mapped, list);
-    }
-    if bent("pc_free_foreign_list") {
-        ((*functions).free)(port, slot(0));
-    }
-    ((*functions).free)(port, list);
-}
-
-unsafe extern "system" fn free(this: *mut Object, list: *mut Mdl, _bytes: u32) {
-    if bent("pc_buffer_of_its_own") {
-        MmFreePagesFromMdl(list);
-        return ExFreePool(list.cast());
-    }
-    unmap_and_free(this);
-}
-
 unsafe extern "system" fn latency(_this: *mut Object, out: *mut [u32; 3]) {
     if !bent("pc_latency_not_filled") {
         out.write([0; 3]);
@@ -382,33 +421,6 @@ unsafe extern "system" fn query_power(_this: *mut Object, _state: u32) -> NtStat
 unsafe extern "system" fn capabilities(_this: *mut Object, out: *mut u16) -> NtStatus {
     if bent("pc_capabilities_size") {
         out.write(8);
-    }
-    SUCCESS
-}
-
-/// PCPROPERTY_REQUEST, as far as it is used.
-#[repr(C)]
-pub struct Request {
-    before: [usize; 6],
-    value_bytes: u32,
-    value: *mut u8,
-}
-
-/// The handler of the device's property: four zero bytes.
-///
-/// # Safety
-/// For the port.
-pub unsafe extern "system" fn property_handler(request: *mut Request) -> NtStatus {
-    if bent("pc_property_pending") {
-        return PENDING;
-    }
-    (*request).value_bytes = if bent("pc_property_says_more") { 64 } else { 4 };
-    let bytes = if bent("pc_property_writes_more") { 5 } else { 4 };
-    if bent("pc_property_writes_far") {
-        (*request).value.add(0x40).write_volatile(0);
-    }
-    for index in 0..bytes {
-        (*request).value.add(index).write_volatile(0);
     }
     SUCCESS
 }

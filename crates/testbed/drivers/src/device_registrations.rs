@@ -3,9 +3,11 @@
 use core::ptr::{null, null_mut};
 
 use crate::device::{
-    Foreign, Guid, PcGetPhysicalDeviceObject, PcRegisterPhysicalConnection, UNREGISTER, bent,
+    Foreign, Guid, PcGetPhysicalDeviceObject, PcRegisterPhysicalConnection, UNREGISTER, bent, method,
+    of_group,
 };
 use crate::nt::*;
+use crate::threads;
 
 const DISCONNECT: Guid = Guid(0x6C38_E231, 0x2A0D, 0x428D, [0x81, 0xF8, 0x07, 0xCC, 0x42, 0x8B, 0xB9, 0xA4]);
 const RESOURCES: Guid = Guid(0xE1CD_9915, 0xCAB1, 0x4103, [0xBB, 0x2F, 0x7D, 0xC0, 0x9C, 0x9B, 0xE9, 0x42]);
@@ -33,23 +35,28 @@ struct Resource {
     flags: u32,
     physical: Pvoid,
     kind: u32,
-    thread: [usize; 2],
+    thread: [Pvoid; 2],
+}
+
+#[link(name = "portcls.sys", kind = "raw-dylib", modifiers = "+verbatim")]
+unsafe extern "system" {
+    fn PcAddStreamResource(
+        physical: *mut DeviceObject,
+        set: Pvoid,
+        resource: *const Resource,
+        handle: *mut Pvoid,
+    ) -> NtStatus;
+    fn PcRemoveStreamResource(handle: Pvoid) -> NtStatus;
 }
 
 const _: () = assert!(size_of::<Resource>() == 40);
 
-/// An interface of the port, for the time of a call: `body` gets it and the address of its `index`th function.
-unsafe fn with(port: *mut Foreign, iid: &Guid, body: impl FnOnce(*mut Foreign, *const usize)) {
+/// An interface of the port, for the time of a call.
+unsafe fn with(port: *mut Foreign, iid: &Guid, body: impl FnOnce(*mut Foreign)) {
     let mut face = null_mut();
     ((*(*port).table).query)(port, iid, &mut face);
-    let table = (*face).table;
-    body(face, table.cast());
-    ((*table).release)(face);
-}
-
-/// A function of a table.
-unsafe fn method<F: Copy>(table: *const usize, index: usize) -> F {
-    table.add(index).cast::<F>().read()
+    body(face);
+    ((*(*face).table).release)(face);
 }
 
 /// The one mistake, if the case is one of this file.
@@ -58,23 +65,23 @@ unsafe fn method<F: Copy>(table: *const usize, index: usize) -> F {
 /// The device and its registered port.
 pub unsafe fn spoil(device: *mut DeviceObject, port: *mut Foreign, again: impl FnOnce() -> NtStatus) {
     if bent("pc_unregistered_no_port") || bent("pc_unregistered_twice") {
-        with(port, &UNREGISTER, |face, table| {
+        with(port, &UNREGISTER, |face| {
             // SAFETY: wrong on purpose is only the object, or that it happens twice.
-            unsafe { unregister(method(table, 3), face, device, port) };
+            unsafe { unregister(method(face, 3), face, device, port) };
         });
         if bent("pc_unregistered_twice") {
             again();
         }
     }
     if bent("pc_disconnected_no_port") || bent("pc_disconnected_twice") {
-        with(port, &DISCONNECT, |face, table| {
+        with(port, &DISCONNECT, |face| {
             // SAFETY: as above.
-            unsafe { disconnect(method(table, 3), face, device, port) };
+            unsafe { disconnect(method(face, 3), face, device, port) };
         });
     }
-    with(port, &RESOURCES, |face, table| {
+    with(port, &RESOURCES, |face| {
         // SAFETY: as above.
-        unsafe { resources(method(table, 3), method(table, 4), face, device) };
+        unsafe { resources(method(face, 3), method(face, 4), face, device) };
     });
 }
 
@@ -116,7 +123,10 @@ unsafe fn resources(add: Add, remove: Remove, face: *mut Foreign, device: *mut D
         flags: 0,
         physical: if other { slot(0) } else { physical },
         kind: 1,
-        thread: [usize::from(!bent("pc_resource_without_thread")), 0],
+        thread: [
+            if bent("pc_resource_without_thread") { null_mut() } else { KeGetCurrentThread() },
+            null_mut(),
+        ],
     };
     let mut handle = null_mut();
     let given = if bent("pc_resource_null") { null() } else { &raw const resource };
@@ -127,4 +137,32 @@ unsafe fn resources(add: Add, remove: Remove, face: *mut Foreign, device: *mut D
     if bent("pc_resource_unknown") {
         remove(face, handle);
     }
+    if of_group("pc_resource_by_function") {
+        let physical = if bent("pc_resource_by_function") { slot(0) } else { physical.cast() };
+        if PcAddStreamResource(physical, null_mut(), &resource, &mut handle) == SUCCESS {
+            PcRemoveStreamResource(handle);
+        }
+    }
+    if of_group("pc_resource_of_ended_thread") {
+        own_thread(add, remove, face, resource);
+    }
+}
+
+unsafe extern "system" fn brief(_context: Pvoid) {
+    sleep(1);
+}
+
+/// A thread of the driver's own as a resource.
+unsafe fn own_thread(add: Add, remove: Remove, face: *mut Foreign, mut resource: Resource) {
+    let thread = threads::start(brief, null_mut());
+    let object = threads::object_of(thread);
+    resource.thread[0] = object;
+    let mut handle = null_mut();
+    add(face, null_mut(), &resource, &mut handle);
+    if bent("pc_resource_of_ended_thread") {
+        sleep(2);
+    }
+    remove(face, handle);
+    ObfDereferenceObject(object);
+    threads::join(thread);
 }

@@ -5,7 +5,7 @@ use core::cell::UnsafeCell;
 use core::ptr::null;
 
 use crate::device::{GUID_AUDIO, GUID_AUDIO_TYPE, GUID_PCM, GUID_PROPERTIES, GUID_WAVE_FORMAT, Guid, bent};
-use crate::device_objects::property_handler;
+use crate::nt::*;
 
 /// PCPROPERTY_ITEM.
 #[repr(C)]
@@ -76,7 +76,7 @@ struct Tables {
     item: PropertyItem,
     automation: Automation,
     range: Range,
-    ranges: [*const Range; 1],
+    ranges: [*const Range; 2],
     bridge_range: Range,
     bridge_ranges: [*const Range; 1],
     pins: [Pin; 2],
@@ -91,6 +91,7 @@ unsafe impl Sync for Place {}
 
 static TABLES: Place = Place(UnsafeCell::new(core::mem::MaybeUninit::uninit()));
 
+const BUFFER_OVERFLOW: NtStatus = 0x8000_0005_u32 as i32;
 /// KSFILTER_NODE.
 const FILTER: u32 = u32::MAX;
 
@@ -132,7 +133,7 @@ unsafe fn fill(tables: &mut Tables, this: *mut Tables) {
         padding: 0,
     };
     (tables.range, tables.bridge_range) = (range(), range());
-    tables.ranges = [&raw const (*this).range];
+    tables.ranges = [&raw const (*this).range, null()];
     tables.bridge_ranges = [&raw const (*this).bridge_range];
     let pin = |most: u32, flow: u32, communication: u32| Pin {
         most,
@@ -190,6 +191,12 @@ unsafe fn spoil(tables: &mut Tables) {
         tables.range.flags = 2;
     } else if bent("pc_range_requires_attributes") {
         tables.range.flags = 4;
+    } else if bent("pc_attributes_empty") {
+        attributes(tables, &NO_ATTRIBUTES);
+    } else if bent("pc_attribute_short") {
+        attributes(tables, &SHORT_ATTRIBUTES);
+    } else if bent("pc_filter_without_pins") {
+        (tables.filter.pins, tables.filter.connections) = (0, 0);
     } else if bent("pc_connection_to_nowhere") {
         tables.filter.connections = 2;
         tables.filter.first_connection = TWO.as_ptr();
@@ -220,6 +227,35 @@ unsafe fn spoil(tables: &mut Tables) {
     }
 }
 
+/// KSATTRIBUTE_LIST.
+#[repr(C)]
+struct AttributeList {
+    count: u32,
+    first: *const &'static Attribute,
+}
+
+/// KSATTRIBUTE.
+#[repr(C)]
+struct Attribute {
+    bytes: u32,
+    flags: u32,
+    id: Guid,
+}
+
+// SAFETY: constants.
+unsafe impl Sync for AttributeList {}
+
+static SHORT: [&Attribute; 1] = [&Attribute { bytes: 16, flags: 0, id: GUID_AUDIO }];
+static SHORT_ATTRIBUTES: AttributeList = AttributeList { count: 1, first: SHORT.as_ptr() };
+static NO_ATTRIBUTES: AttributeList = AttributeList { count: 0, first: null() };
+
+/// Gives the client pin's range attributes.
+fn attributes(tables: &mut Tables, list: &'static AttributeList) {
+    tables.range.flags = 2;
+    tables.ranges[1] = core::ptr::from_ref(list).cast();
+    tables.pins[0].ranges = 2;
+}
+
 static CLIENT_ONLY: [[u32; 4]; 1] = [[FILTER, 0, 0, 0]];
 static TWO: [[u32; 4]; 2] = [[FILTER, 0, FILTER, 1], [FILTER, 0, FILTER, 7]];
 static BRIDGE_ONLY: [[u32; 4]; 1] = [[0, 0, FILTER, 1]];
@@ -236,4 +272,32 @@ static NODE: Node = Node([null(), null(), &GUID_AUDIO_TYPE, null()]);
 pub fn change() {
     // SAFETY: wrong on purpose: the port may read it at any time.
     unsafe { (*tables()).filter.connections = 0 };
+}
+
+/// PCPROPERTY_REQUEST, as far as it is used.
+#[repr(C)]
+struct Request {
+    before: [usize; 6],
+    value_bytes: u32,
+    value: *mut u8,
+}
+
+/// The handler of the device's property: four zero bytes.
+unsafe extern "system" fn property_handler(request: *mut Request) -> NtStatus {
+    if (*request).value_bytes == 0 {
+        (*request).value_bytes = if bent("pc_property_size_untold") { 0 } else { 4 };
+        return BUFFER_OVERFLOW;
+    }
+    if bent("pc_property_pending") {
+        return PENDING;
+    }
+    (*request).value_bytes = if bent("pc_property_says_more") { 64 } else { 4 };
+    let bytes = if bent("pc_property_writes_more") { 5 } else { 4 };
+    if bent("pc_property_writes_far") {
+        (*request).value.add(0x40).write_volatile(0);
+    }
+    for index in 0..bytes {
+        (*request).value.add(index).write_volatile(0);
+    }
+    SUCCESS
 }

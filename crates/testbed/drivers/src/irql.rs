@@ -12,7 +12,6 @@ pub const CASES: &[Case] = &[
     ("irql_wait_at_dispatch", wait_at_dispatch),
     ("irql_raise_lowers", raise_lowers),
     ("irql_lower_raises", lower_raises),
-    ("irql_written_absurd", written_absurd),
     ("irql_unbalanced", unbalanced),
     ("irql_pageable_code", pageable_code),
     ("irql_unicode_print", unicode_print),
@@ -58,13 +57,6 @@ unsafe fn raise_lowers(well: bool) -> NtStatus {
 
 unsafe fn lower_raises(well: bool) -> NtStatus {
     KeLowerIrql(if well { PASSIVE } else { APC });
-    KeLowerIrql(PASSIVE);
-    SUCCESS
-}
-
-unsafe fn written_absurd(well: bool) -> NtStatus {
-    // What KeRaiseIrql is in Microsoft's headers.
-    core::arch::asm!("mov cr8, {}", in(reg) if well { 2_u64 } else { 16 });
     KeLowerIrql(PASSIVE);
     SUCCESS
 }

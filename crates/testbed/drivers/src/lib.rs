@@ -12,11 +12,15 @@ use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use nt::{DriverObject, NtStatus, SUCCESS, UnicodeString};
 
 pub mod access;
+pub mod cyclic;
 pub mod device;
+pub mod device_buffers;
 pub mod device_objects;
 pub mod device_registrations;
+pub mod device_streams;
 pub mod device_tables;
 pub mod devices;
+pub mod hostile;
 pub mod irps;
 pub mod irql;
 pub mod mdls;
@@ -24,11 +28,15 @@ pub mod nt;
 pub mod objects;
 pub mod pool;
 pub mod spin_locks;
+pub mod strings;
 pub mod threads;
 pub mod timers;
+pub mod tracing;
 pub mod work;
 pub mod wsk;
 pub mod wsk_calls;
+#[cfg(target_arch = "x86_64")]
+pub mod x64;
 
 /// A case: its name, and what DriverEntry does. `well` is true for the twin that keeps the rule.
 pub type Case = (&'static str, unsafe fn(well: bool) -> NtStatus);
@@ -36,7 +44,9 @@ pub type Case = (&'static str, unsafe fn(well: bool) -> NtStatus);
 /// Every list of cases.
 const LISTS: &[&[Case]] = &[
     access::CASES,
+    cyclic::CASES,
     device::CASES,
+    device_streams::CASES,
     devices::CASES,
     irps::CASES,
     irql::CASES,
@@ -44,10 +54,14 @@ const LISTS: &[&[Case]] = &[
     objects::CASES,
     pool::CASES,
     spin_locks::CASES,
+    strings::CASES,
     threads::CASES,
     timers::CASES,
+    tracing::CASES,
     work::CASES,
     wsk::CASES,
+    #[cfg(target_arch = "x86_64")]
+    x64::CASES,
 ];
 
 /// The driver object, from DriverEntry on.
@@ -91,7 +105,7 @@ pub unsafe extern "system" fn driver_entry(object: *mut DriverObject, path: *mut
         print_names();
         return SUCCESS;
     }
-    for (name, case) in LISTS.iter().flat_map(|list| list.iter()) {
+    for (name, case) in LISTS.iter().copied().chain([hostile::CASES]).flatten() {
         for (suffix, well) in [("", false), (".twin", true)] {
             if is(service, name, suffix) {
                 device::choose(name, well);

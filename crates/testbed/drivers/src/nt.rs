@@ -276,6 +276,7 @@ imports! { "ntoskrnl.exe":
     fn KeCancelTimer(timer: Pvoid) -> u8;
     fn KeDelayExecutionThread(mode: i8, alertable: u8, interval: *const i64) -> NtStatus;
     fn KeGetCurrentIrql() -> u8;
+    fn KeGetCurrentThread() -> Pvoid;
     fn KeInitializeDpc(dpc: Pvoid, routine: Deferred, context: Pvoid);
     fn KeInitializeEvent(event: Pvoid, kind: u32, state: u8);
     fn KeInitializeMutex(mutex: Pvoid, level: u32);
@@ -285,6 +286,7 @@ imports! { "ntoskrnl.exe":
     fn KeInitializeTimerEx(timer: Pvoid, kind: u32);
     fn KeInsertQueueDpc(dpc: Pvoid, first: Pvoid, second: Pvoid) -> u8;
     fn KeLowerIrql(new: u8);
+    fn KeQueryPerformanceCounter(frequency: *mut i64) -> i64;
     fn KeRaiseIrqlToDpcLevel() -> u8;
     fn KeReleaseMutex(mutex: Pvoid, wait: u8) -> i32;
     fn KeReleaseSemaphore(semaphore: Pvoid, increment: i32, adjustment: i32, wait: u8) -> i32;

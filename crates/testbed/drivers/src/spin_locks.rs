@@ -15,8 +15,8 @@ pub const CASES: &[Case] = &[
     ("spin_across_wait", across_wait),
     ("spin_across_return", across_return),
     ("spin_lowered", lowered),
-    ("spin_lowered_by_hand", lowered_by_hand),
     ("spin_initialised_while_held", initialised_while_held),
+    ("spin_released_low", released_low),
 ];
 
 // SAFETY of every case: what its name says is done on purpose, and only when `well` is false; the machine reports it.
@@ -135,16 +135,6 @@ unsafe fn lowered(well: bool) -> NtStatus {
     SUCCESS
 }
 
-unsafe fn lowered_by_hand(well: bool) -> NtStatus {
-    let lock = lock();
-    let old = KeAcquireSpinLockRaiseToDpc(lock);
-    // What KeLowerIrql is in Microsoft's headers.
-    core::arch::asm!("mov cr8, {}", in(reg) if well { 2_u64 } else { 0 });
-    KeRaiseIrqlToDpcLevel();
-    KeReleaseSpinLock(lock, old);
-    SUCCESS
-}
-
 unsafe fn initialised_while_held(well: bool) -> NtStatus {
     let lock = lock();
     let old = KeAcquireSpinLockRaiseToDpc(lock);
@@ -152,5 +142,18 @@ unsafe fn initialised_while_held(well: bool) -> NtStatus {
         KeInitializeSpinLock(lock);
     }
     KeReleaseSpinLock(lock, old);
+    SUCCESS
+}
+
+unsafe fn released_low(well: bool) -> NtStatus {
+    let lock = lock();
+    let old = KeAcquireSpinLockRaiseToDpc(lock);
+    if well {
+        KeReleaseSpinLockFromDpcLevel(lock);
+        KeLowerIrql(old);
+    } else {
+        KeLowerIrql(old);
+        KeReleaseSpinLockFromDpcLevel(lock);
+    }
     SUCCESS
 }

@@ -15,6 +15,8 @@ pub const CASES: &[Case] = &[
     ("thread_terminates_foreign", terminates_foreign),
     ("thread_ends_high", ends_high),
     ("thread_ends_with_mutex", ends_with_mutex),
+    ("thread_ends_with_spin_lock", ends_with_spin_lock),
+    ("thread_terminates_high", terminates_high),
 ];
 
 // SAFETY of every case: what its name says is done on purpose, and only when `well` is false; the machine reports it.
@@ -35,7 +37,10 @@ pub unsafe fn start(routine: Start, context: Pvoid) -> Pvoid {
 }
 
 /// The object behind a thread's handle, with a reference.
-unsafe fn object_of(handle: Pvoid) -> Pvoid {
+///
+/// # Safety
+/// The handle is one of [`start`].
+pub unsafe fn object_of(handle: Pvoid) -> Pvoid {
     let mut object = null_mut();
     ObReferenceObjectByHandle(handle, 0, null_mut(), 0, &mut object, null_mut());
     object
@@ -123,5 +128,31 @@ unsafe extern "system" fn owning(well: Pvoid) {
 
 unsafe fn ends_with_mutex(well: bool) -> NtStatus {
     join(start(owning, core::ptr::without_provenance_mut(usize::from(well))));
+    SUCCESS
+}
+
+unsafe extern "system" fn end_with_spin_lock(well: Pvoid) {
+    let lock = slot(2);
+    KeInitializeSpinLock(lock);
+    let old = KeAcquireSpinLockRaiseToDpc(lock);
+    if !well.is_null() {
+        KeReleaseSpinLock(lock, old);
+    }
+}
+
+unsafe fn ends_with_spin_lock(well: bool) -> NtStatus {
+    join(start(end_with_spin_lock, if well { slot(0) } else { null_mut() }));
+    SUCCESS
+}
+
+unsafe extern "system" fn terminate_high(well: Pvoid) {
+    if well.is_null() {
+        KeRaiseIrqlToDpcLevel();
+    }
+    PsTerminateSystemThread(SUCCESS);
+}
+
+unsafe fn terminates_high(well: bool) -> NtStatus {
+    join(start(terminate_high, if well { slot(0) } else { null_mut() }));
     SUCCESS
 }

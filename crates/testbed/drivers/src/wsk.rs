@@ -41,11 +41,16 @@ pub const CASES: &[Case] = &[
     ("wsk_send_control", send_control),
     ("wsk_send_no_buffer", send_no_buffer),
     ("wsk_send_beyond_list", send_beyond_list),
+    ("wsk_send_unlocked", send_unlocked),
+    ("wsk_send_from_outside", send_from_outside),
+    ("wsk_send_of_freed", send_of_freed),
     ("wsk_bind_high", bind_high),
     ("wsk_buffer_freed", buffer_freed),
     ("wsk_buffer_changed", buffer_changed),
     ("wsk_list_freed", list_freed),
     ("wsk_request_freed", request_freed),
+    ("wsk_pages_freed", pages_freed),
+    ("wsk_unloaded_with_socket", unloaded_with_socket),
 ];
 
 // SAFETY of every case: what its name says is done on purpose, and only when `well` is false; the machine reports it.
@@ -366,6 +371,39 @@ unsafe fn send_beyond_list(well: bool) -> NtStatus {
     net.close()
 }
 
+unsafe fn send_unlocked(well: bool) -> NtStatus {
+    let net = Net::open(true);
+    let list = IoAllocateMdl(slot(3), 64, 0, 0, null_mut());
+    if well {
+        MmBuildMdlForNonPagedPool(list);
+    }
+    net.send_list(list, 0).finish();
+    net.close()
+}
+
+unsafe fn send_from_outside(well: bool) -> NtStatus {
+    let net = Net::open(true);
+    let list = IoAllocateMdl(slot(3), 64, 0, 0, null_mut());
+    MmBuildMdlForNonPagedPool(list);
+    net.send_list(list, if well { 0 } else { 64 }).finish();
+    net.close()
+}
+
+unsafe fn send_of_freed(well: bool) -> NtStatus {
+    let net = Net::open(true);
+    let buffer = block::<u8>(64);
+    let list = IoAllocateMdl(buffer.cast(), 64, 0, 0, null_mut());
+    MmBuildMdlForNonPagedPool(list);
+    if !well {
+        ExFreePool(buffer.cast());
+    }
+    net.send_list(list, 0).finish();
+    if well {
+        ExFreePool(buffer.cast());
+    }
+    net.close()
+}
+
 unsafe extern "system" fn take_back(_device: *mut DeviceObject, _irp: *mut Irp, _context: Pvoid) -> NtStatus {
     MORE_PROCESSING
 }
@@ -428,4 +466,25 @@ unsafe fn request_freed(well: bool) -> NtStatus {
     // The completion that follows finds no request, and stops there.
     sleep(2);
     SUCCESS
+}
+
+unsafe fn pages_freed(well: bool) -> NtStatus {
+    let net = Net::open(true);
+    let pages = MmAllocatePagesForMdl(0, u64::MAX, 0, 0x1000);
+    let mapped = MmMapLockedPagesSpecifyCache(pages, 0, 1, null_mut(), 0, 16);
+    let send = net.send_list(pages, 0);
+    if well {
+        sleep(2);
+    }
+    MmUnmapLockedPages(mapped, pages);
+    MmFreePagesFromMdl(pages);
+    send.wait();
+    IoFreeIrp(send.irp);
+    ExFreePool(pages.cast());
+    net.close()
+}
+
+unsafe fn unloaded_with_socket(well: bool) -> NtStatus {
+    let net = Net::open(false);
+    if well { net.close() } else { SUCCESS }
 }

@@ -273,6 +273,18 @@ impl Net {
         Send { buffer, list, irp }
     }
 
+    /// Begins to send 32 bytes that a list describes.
+    ///
+    /// # Safety
+    /// As WskSendTo.
+    pub unsafe fn send_list(&self, list: *mut Mdl, offset: u32) -> SendOfList {
+        let description = Buffer { list, offset, length: 32 };
+        let irp = request();
+        let send = (*self.functions()).send_to;
+        send(self.socket, &description, 0, &GROUP, 0, null_mut(), irp);
+        SendOfList { list, irp }
+    }
+
     /// Closes the socket.
     ///
     /// # Safety
@@ -308,6 +320,33 @@ impl Net {
     pub unsafe fn close(&self) -> NtStatus {
         self.close_socket();
         self.close_client()
+    }
+}
+
+/// A send under way, of a list that the case has made.
+pub struct SendOfList {
+    list: *mut Mdl,
+    /// The request.
+    pub irp: *mut Irp,
+}
+
+impl SendOfList {
+    /// Waits for the completion.
+    ///
+    /// # Safety
+    /// Nothing of it was freed.
+    pub unsafe fn wait(&self) {
+        KeWaitForSingleObject(slot(7), 0, 0, 0, core::ptr::null());
+    }
+
+    /// Waits, and frees the list and the request.
+    ///
+    /// # Safety
+    /// Nothing of it was freed.
+    pub unsafe fn finish(&self) {
+        self.wait();
+        IoFreeIrp(self.irp);
+        IoFreeMdl(self.list);
     }
 }
 

@@ -14,6 +14,8 @@ use crate::schedule::{self, Time};
 const AHEAD: u64 = 20;
 /// How long the client waits at most before it looks again, in nanoseconds.
 const POLL: Time = 10_000_000;
+/// How long the client waits for a position that stands still, in nanoseconds.
+const PATIENCE: Time = 5_000_000_000;
 
 type Source = Box<dyn FnMut(&mut [u8]) -> usize>;
 
@@ -62,9 +64,16 @@ impl CyclicStream {
     /// late.
     ///
     /// # Errors
-    /// What SetState returned.
+    /// What SetState returned. STATUS_IO_TIMEOUT: nothing was played for five seconds, with more of the source to come:
+    /// the pin is paused, or its position stands still.
     pub fn finish(&mut self) -> Result<u64, NtStatus> {
+        let mut progress = (self.pin.played(), schedule::now());
         loop {
+            if self.pin.played() != progress.0 {
+                progress = (self.pin.played(), schedule::now());
+            } else if self.end.is_none() && schedule::now() >= progress.1 + PATIENCE {
+                return Err(NtStatus::IO_TIMEOUT);
+            }
             let deadline = self.end.map_or(Time::MAX, |end| self.time_of(end / self.frame()));
             if schedule::now() >= deadline {
                 break;

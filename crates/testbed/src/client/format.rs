@@ -35,7 +35,7 @@ pub struct Format {
 }
 
 impl Format {
-    /// PCM in a WAVEFORMATEXTENSIBLE, as the audio engine asks for it, with the usual mask of 1 or 2 channels.
+    /// PCM in a WAVEFORMATEXTENSIBLE, as the audio engine asks for it, with the usual mask of up to 8 channels.
     pub fn pcm(rate: u32, bits: u16, channels: u16) -> Self {
         let block_align = channels.wrapping_mul(bits / 8);
         Self {
@@ -46,8 +46,11 @@ impl Format {
             mask: Some(match channels {
                 1 => 0x4,
                 2 => 0x3,
+                3 => 0xB,
                 4 => 0x33,
+                5 => 0x37,
                 6 => 0x3F,
+                7 => 0x13F,
                 8 => 0x63F,
                 _ => 0,
             }),
@@ -62,6 +65,16 @@ impl Format {
     /// The same in a plain WAVEFORMATEX.
     pub fn plain(self) -> Self {
         Self { mask: None, ..self }
+    }
+
+    /// The same with fewer valid bits than a sample has in memory.
+    pub fn with_valid_bits(self, valid_bits: u16) -> Self {
+        Self { valid_bits, ..self }
+    }
+
+    /// The same for other speakers.
+    pub fn with_mask(self, mask: u32) -> Self {
+        Self { mask: Some(mask), ..self }
     }
 
     /// The same with a signal processing mode.

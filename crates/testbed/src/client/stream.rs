@@ -5,10 +5,9 @@ use std::rc::Rc;
 use super::Format;
 use super::player::{Played, Player};
 use crate::kernel::event;
-use crate::memory;
-use crate::nt::{KEvent, NtStatus, dispatcher};
+use crate::nt::{KEvent, NtStatus};
 use crate::portcls::abi::{AudioPosition, HardwareLatency, KsState, PresentationPosition};
-use crate::portcls::{CloseOrder, PinInstance, Property};
+use crate::portcls::{CloseOrder, Property, WaveRtPin};
 use crate::schedule::Time;
 
 /// The buffer that a client asks for.
@@ -29,7 +28,7 @@ pub enum Buffer {
 }
 
 /// Reads the position of a stream from another thread. It must not be used any more when the stream is closed.
-pub struct PositionReader(Rc<PinInstance>);
+pub struct PositionReader(Rc<WaveRtPin>);
 
 impl PositionReader {
     /// The position.
@@ -43,13 +42,13 @@ impl PositionReader {
 
 /// An open pin.
 pub struct Stream {
-    pin: Rc<PinInstance>,
+    pin: Rc<WaveRtPin>,
     format: Format,
     event: Option<*mut KEvent>,
 }
 
 impl Stream {
-    pub(crate) fn new(pin: Rc<PinInstance>, format: Format) -> Self {
+    pub(crate) fn new(pin: Rc<WaveRtPin>, format: Format) -> Self {
         Self { pin, format, event: None }
     }
 
@@ -68,9 +67,7 @@ impl Stream {
             Buffer::Notified { bytes, count } => {
                 self.pin.allocate(bytes, count)?;
                 if self.event.is_none() {
-                    let event = new_event();
-                    self.pin.register_event(event)?;
-                    self.event = Some(event);
+                    self.event = Some(self.pin.register_event()?);
                 }
                 Ok(())
             }
@@ -119,6 +116,14 @@ impl Stream {
     /// What SetState returned.
     pub fn set_state(&mut self, state: KsState) -> Result<(), NtStatus> {
         self.pin.set_state(state)
+    }
+
+    /// Asks for another format, in any bytes.
+    ///
+    /// # Errors
+    /// What SetFormat returned.
+    pub fn set_format(&mut self, format: &[u8]) -> Result<(), NtStatus> {
+        self.pin.set_format(format)
     }
 
     /// Calls SetState with this state whatever the current one is: a repeat, or a step that the ladder does not have.
@@ -195,13 +200,12 @@ impl Stream {
         self.pin.property(property, instance, value)
     }
 
-    /// Registers one more notification event; it lives as long as the machine.
+    /// Registers one more notification event; it lives until it is unregistered, or the stream is closed.
     ///
     /// # Errors
     /// What RegisterNotificationEvent returned.
     pub fn register_event(&mut self) -> Result<*mut KEvent, NtStatus> {
-        let event = new_event();
-        self.pin.register_event(event).map(|()| event)
+        self.pin.register_event()
     }
 
     /// Registers an event again that is registered already.
@@ -209,10 +213,10 @@ impl Stream {
     /// # Errors
     /// What RegisterNotificationEvent returned: STATUS_UNSUCCESSFUL, if all is right.
     pub fn register_again(&mut self, event: *mut KEvent) -> Result<(), NtStatus> {
-        self.pin.register_event(event)
+        self.pin.register_again(event)
     }
 
-    /// Unregisters a notification event.
+    /// Unregisters a notification event, which is gone then. What is not registered any more can be unregistered again.
     ///
     /// # Errors
     /// What UnregisterNotificationEvent returned.
@@ -270,16 +274,6 @@ impl Drop for Stream {
     fn drop(&mut self) {
         if crate::portcls::drivers_may_run() {
             self.pin.close(CloseOrder::default());
-            if let Some(event) = self.event.take() {
-                event::forget(event);
-                memory::free(event.cast());
-            }
         }
     }
-}
-
-fn new_event() -> *mut KEvent {
-    let event = memory::allocate(size_of::<KEvent>(), "a notification event").cast::<KEvent>();
-    event::initialize(event, dispatcher::SYNCHRONIZATION_EVENT, false);
-    event
 }

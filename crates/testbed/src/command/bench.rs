@@ -142,13 +142,9 @@ fn instructions(
     pcm: &Arc<[u8]>,
     bar: &ProgressBar,
 ) -> Result<Option<f64>> {
-    let bytes = |milliseconds: u64| {
-        let frames = u64::from(format.rate().get()) * milliseconds / 1000;
-        (frames * u64::from(format.bytes_per_frame().get())) as usize
-    };
     let mut counts = Vec::new();
     for milliseconds in [INSTRUCTION_MS, 2 * INSTRUCTION_MS] {
-        let part: Vec<u8> = pcm.iter().copied().cycle().take(bytes(milliseconds)).collect();
+        let part: Vec<u8> = pcm.iter().copied().cycle().take(playback::bytes(format, milliseconds)).collect();
         let plan = plan(arguments, file, format, &part.into(), None, Watch::Instructions);
         counts.push(played(image, &plan)?.driver.instructions);
         bar.inc(1);

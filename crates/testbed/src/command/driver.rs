@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use testbed::image::Image;
 use testbed::kernel::registry::Value;
-use testbed::playback::Song;
+use testbed::playback::{self, Song};
 
 use super::options::Setting;
 
@@ -39,11 +39,7 @@ impl Installation {
 
     /// What goes into the registry, with the options by which Scream is told where to send.
     pub fn values(&self, to: Option<SocketAddrV4>) -> Vec<(String, String, Value)> {
-        let told = to.into_iter().flat_map(|to| {
-            let address = ("UnicastIPv4", Value::Sz(to.ip().to_string()));
-            [address, ("UnicastPort", Value::Dword(to.port().into()))]
-        });
-        let told = told.map(|(name, value)| ("Options".to_owned(), name.to_owned(), value));
+        let told = to.into_iter().flat_map(playback::sending_to);
         let given = self
             .options
             .iter()

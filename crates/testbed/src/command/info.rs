@@ -1,10 +1,11 @@
 //! `testbed info`: what a driver file says about itself, and the rules it breaks.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::Result;
 use clap::Args;
-use testbed::image::check::{ImageSummary, Problem};
+use testbed::image::Processor;
+use testbed::image::check::{Problem, file};
 use testbed::kernel::imports;
 
 /// What the command takes.
@@ -20,9 +21,11 @@ pub struct Arguments {
 /// # Errors
 /// One line: the file cannot be read, is no driver, or breaks a rule.
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let file = &arguments.driver;
-    let summary = read(file)?;
+    let summary = file::read(&arguments.driver)?;
     print!("{summary}");
+    if let Some(refusal) = summary.processor().and_then(Processor::refusal) {
+        println!("note         {refusal}");
+    }
     for import in &summary.imports {
         if imports::find(&import.module, &import.name).is_none() {
             println!("missing      the testbed has no {}!{}", import.module, import.name);
@@ -31,17 +34,5 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // Which imports scream.sys may have is no rule for others.
     let mut problems = summary.problems(false);
     problems.retain(|problem| !matches!(problem, Problem::UnlistedImport(_)));
-    for problem in &problems {
-        println!("problem      {problem}");
-    }
-    match problems.len() {
-        0 => Ok(()),
-        1 => bail!("{} breaks a rule", file.display()),
-        count => bail!("{} breaks {count} rules", file.display()),
-    }
-}
-
-fn read(file: &Path) -> Result<ImageSummary> {
-    let bytes = std::fs::read(file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
-    ImageSummary::read(&bytes).map_err(|problem| anyhow!("{}: {problem}", file.display()))
+    file::judge(&arguments.driver, &problems)
 }

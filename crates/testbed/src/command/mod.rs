@@ -2,6 +2,7 @@
 
 mod bench;
 mod driver;
+mod fuzz;
 mod info;
 mod options;
 mod play;
@@ -26,6 +27,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Check a driver file: what it is, what it imports, which rules it breaks.
     Info(info::Arguments),
+    /// Ask a driver everything that user mode can ask, with bytes of any kind.
+    Fuzz(fuzz::Arguments),
     /// Live whole lives of a driver, each chosen by a seed, in which anything may fail.
     Soak(soak::Arguments),
 }
@@ -39,6 +42,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Play(arguments) => play::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Info(arguments) => info::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use testbed::Clock;
+use testbed::kernel::etw::Event;
 use testbed::playback::{self, Listener, Performance, Plan, Received, Song, Watch, compare, progress, song};
 
 use super::driver::{self, Installation};
@@ -21,7 +22,7 @@ pub struct Arguments {
     driver: PathBuf,
     #[command(flatten)]
     installation: Installation,
-    /// The WAV file to play: PCM of 16, 24 or 32 bits, mono or stereo, 44.1, 48, 96 or 192 kHz [default: a short piece].
+    /// The WAV file to play: PCM of 16, 24 or 32 bits, 1 to 8 channels, 44.1 to 192 kHz [default: a short piece].
     file: Option<PathBuf>,
     /// Where the driver is told to send, and where this command listens: sets UnicastIPv4 and UnicastPort [default:
     /// where the options say, else 239.255.77.77:4010].
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Show what the driver prints.
     #[arg(long)]
     debug_output: bool,
+    /// Show the events that the driver writes (Event Tracing for Windows); its warnings are shown in any case.
+    #[arg(long)]
+    trace: bool,
 }
 
 /// Plays.
@@ -84,6 +88,7 @@ struct Performed {
     violations: Vec<(String, usize)>,
     stubs: Vec<(String, u64)>,
     debug_output: Vec<(u64, String)>,
+    events: Vec<Event>,
 }
 
 impl Performed {
@@ -102,6 +107,7 @@ impl Performed {
             failure: performance.streamed.err().map(|error| format!("{error:#}")),
             stubs: performance.stubs,
             debug_output: performance.debug_output,
+            events: performance.events,
         })
     }
 
@@ -121,8 +127,7 @@ impl Performed {
 fn lateness(plan: &Plan, performance: &Performance) -> Vec<f64> {
     let Ok(streamed) = &performance.streamed else { return Vec::new() };
     let ticks = playback::lateness(plan.format, streamed.started, &performance.departures);
-    let mut late: Vec<f64> =
-        ticks.into_iter().map(|ticks| ticks as f64 * 1e3 / playback::COUNTER_FREQUENCY as f64).collect();
+    let mut late: Vec<f64> = ticks.into_iter().map(playback::milliseconds).collect();
     late.sort_unstable_by(f64::total_cmp);
     late
 }
@@ -131,6 +136,11 @@ fn report(song: &Song, performed: &Performed, received: &Received, arguments: &A
     if arguments.debug_output {
         for (time, line) in &performed.debug_output {
             println!("printed    {:10.6} s  {line}", *time as f64 / 1e9);
+        }
+    }
+    for event in &performed.events {
+        if arguments.trace || event.level <= Event::WARNING {
+            println!("event      {:10.6} s  {event}", event.time as f64 / 1e9);
         }
     }
     for (name, calls) in &performed.stubs {

@@ -3,6 +3,7 @@
 //! [`ImageSummary::read`] takes from the file what there is to know, and [`check`] holds it against every
 //! rule at once, so that one run tells everything that is wrong.
 
+pub mod file;
 mod imports;
 mod summary;
 #[cfg(test)]
@@ -11,6 +12,8 @@ mod tests;
 use std::fmt;
 
 use object::pe;
+
+use super::Processor;
 
 pub use imports::{Import, is_listed};
 pub use summary::{ImageSummary, Section};
@@ -26,7 +29,7 @@ const PANIC: &str = "KeBugCheckEx";
 pub enum Problem {
     /// The file is no 64-bit PE image, or its headers contradict each other; the reader's reason.
     NotAnImage(String),
-    /// The image is for this machine (`IMAGE_FILE_MACHINE_*`).
+    /// The image is for this machine (`IMAGE_FILE_MACHINE_*`), and drivers like these are for x64 and arm64.
     Machine(u16),
     /// The image is for this subsystem (`IMAGE_SUBSYSTEM_*`).
     Subsystem(u16),
@@ -61,7 +64,9 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnImage(reason) => write!(f, "not a 64-bit PE image: {reason}"),
-            Self::Machine(machine) => write!(f, "machine is {machine:#06x}, not x64 (0x8664)"),
+            Self::Machine(machine) => {
+                write!(f, "machine is {machine:#06x}, neither x64 (0x8664) nor arm64 (0xaa64)")
+            }
             Self::Subsystem(subsystem) => write!(f, "subsystem is {subsystem}, not native (1)"),
             Self::Checksum { stored, computed } => write!(
                 f,
@@ -100,6 +105,11 @@ pub fn check(bytes: &[u8], release: bool) -> Result<ImageSummary, Vec<Problem>> 
 }
 
 impl ImageSummary {
+    /// The processor that the image is for, if it is one of those that 64-bit Windows runs on.
+    pub fn processor(&self) -> Option<Processor> {
+        Processor::of(self.machine).filter(|processor| *processor != Processor::X86)
+    }
+
     /// Every rule that the image breaks.
     pub fn problems(&self, release: bool) -> Vec<Problem> {
         let mut problems = self.header_problems();
@@ -117,7 +127,7 @@ impl ImageSummary {
     fn header_problems(&self) -> Vec<Problem> {
         let flags = self.dll_characteristics;
         let rules = [
-            (self.machine == pe::IMAGE_FILE_MACHINE_AMD64.0, Problem::Machine(self.machine)),
+            (self.processor().is_some(), Problem::Machine(self.machine)),
             (self.subsystem == pe::IMAGE_SUBSYSTEM_NATIVE.0, Problem::Subsystem(self.subsystem)),
             (
                 self.stored_checksum == self.computed_checksum,

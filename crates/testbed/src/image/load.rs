@@ -16,7 +16,7 @@ use object::LittleEndian as LE;
 use object::pe;
 use object::read::pe::{ImageNtHeaders as _, PeFile64};
 
-use super::{shared_data, stubs};
+use super::{Processor, instruction_cache, shared_data, stubs};
 use crate::kernel::imports;
 use crate::machine::{machine, try_machine};
 use crate::memory;
@@ -84,18 +84,14 @@ impl Image {
     /// When they are not a PE32+ file for this processor.
     pub fn from_bytes(name: impl Into<String>, bytes: impl Into<Rc<[u8]>>) -> Result<Self, LoadError> {
         let bytes = bytes.into();
+        let processor = Processor::of_file(&bytes);
+        if let Some(refusal) = processor.and_then(Processor::refusal) {
+            return Err(LoadError::Format(refusal));
+        }
         let file = PeFile64::parse(&*bytes)?;
-        let machine = file.nt_headers().file_header().machine.get(LE);
-        let expected = if cfg!(target_arch = "x86_64") {
-            pe::IMAGE_FILE_MACHINE_AMD64
-        } else {
-            pe::IMAGE_FILE_MACHINE_ARM64
-        };
-        if machine != expected {
-            let text = format!(
-                "the file is for another processor (machine {machine:#06x}, expected {expected:#06x})"
-            );
-            return Err(LoadError::Format(text));
+        if processor.is_none() {
+            let machine = file.nt_headers().file_header().machine.get(LE);
+            return Err(LoadError::Format(format!("the file is for an unknown processor ({machine:#06x})")));
         }
         Ok(Self { name: name.into(), bytes })
     }
@@ -173,6 +169,7 @@ impl Mapped {
             memory.write(slot, &address.to_le_bytes())?;
         }
         fill_security_cookie(&file, &mut memory)?;
+        instruction_cache::publish(base, bytes);
         let entry = base + header.address_of_entry_point.get(LE) as usize;
         let mapped = Self { name: image.name.clone(), base, bytes, entry, sections, unloaded: false.into() };
         mapped.protect();

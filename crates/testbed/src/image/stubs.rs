@@ -5,8 +5,10 @@
 
 use std::cell::{Cell, RefCell};
 
+use super::instruction_cache;
 use crate::crossing::serve_driver;
 use crate::machine::machine;
+use crate::memory;
 use crate::nt::NtStatus;
 use crate::schedule::Irql;
 
@@ -36,39 +38,45 @@ pub fn stubs() -> Vec<(String, u64)> {
     made.iter().map(|stub| (stub.name.to_owned(), stub.calls.get())).collect()
 }
 
-/// The address of a stub, if stubs are wanted and this processor can have them.
+/// The address of a stub, if stubs are wanted.
 pub(super) fn make(name: &str) -> Option<usize> {
     let stubs = machine().part::<Stubs>();
     if !stubs.wanted.get() {
         return None;
     }
     let index = stubs.made.borrow().len() as u32;
-    let address = thunk(index, called as *const () as usize)?;
+    let address = thunk(index, called as *const () as usize);
     // Once for each missing import of a run that asked for stubs: names of functions live as long as the process.
     let name: &'static str = String::leak(name.to_owned());
     stubs.made.borrow_mut().push(Stub { name, calls: Cell::new(0) });
     Some(address)
 }
 
-/// `mov ecx, index; mov rax, target; jmp rax`
-#[cfg(target_arch = "x86_64")]
-fn thunk(index: u32, target: usize) -> Option<usize> {
-    use crate::memory;
-
-    let code =
-        [&[0xB9][..], &index.to_le_bytes(), &[0x48, 0xB8], &target.to_le_bytes(), &[0xFF, 0xE0]].concat();
+/// A function of its own that passes `index` to `target`.
+fn thunk(index: u32, target: usize) -> usize {
+    let code = code(index, target);
     let page = memory::reserve(code.len(), "a stub");
     memory::protect(page, code.len(), libc::PROT_READ | libc::PROT_WRITE);
     let start = std::ptr::with_exposed_provenance_mut::<u8>(page);
     // SAFETY: the page was just reserved and made writable.
     unsafe { std::ptr::copy_nonoverlapping(code.as_ptr(), start, code.len()) };
+    instruction_cache::publish(page, code.len());
     memory::protect(page, code.len(), libc::PROT_READ | libc::PROT_EXEC);
-    Some(page)
+    page
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn thunk(_index: u32, _target: usize) -> Option<usize> {
-    None
+/// `mov ecx, index; mov rax, target; jmp rax`
+#[cfg(target_arch = "x86_64")]
+fn code(index: u32, target: usize) -> Vec<u8> {
+    [&[0xB9][..], &index.to_le_bytes(), &[0x48, 0xB8], &target.to_le_bytes(), &[0xFF, 0xE0]].concat()
+}
+
+/// `movz w0, low half of index; movk w0, high half, lsl #16; ldr x16, target; br x16`, and the address of the target
+#[cfg(target_arch = "aarch64")]
+fn code(index: u32, target: usize) -> Vec<u8> {
+    let instructions =
+        [0x5280_0000 | (index & 0xFFFF) << 5, 0x72A0_0000 | (index >> 16) << 5, 0x5800_0050, 0xD61F_0200];
+    instructions.into_iter().flat_map(u32::to_le_bytes).chain(target.to_le_bytes()).collect()
 }
 
 /// Where every stub ends. A status in all 64 bits, for functions that return more.

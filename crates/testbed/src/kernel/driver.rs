@@ -14,6 +14,7 @@ use crate::memory;
 use crate::nt::{
     Dispatch, DriverExtension, DriverInitialize, DriverObject, IO_TYPE_DRIVER, Irp, NtStatus, UnicodeString,
 };
+use crate::portcls;
 use crate::schedule::{self, PASSIVE_LEVEL};
 use crate::verifier::{self, Rule};
 
@@ -172,6 +173,7 @@ impl Driver {
             // SAFETY: the driver set this routine in its driver object.
             unsafe { unload(object) }
         });
+        portcls::check_unloaded(object);
         self.leave(true);
     }
 

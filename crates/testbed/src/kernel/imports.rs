@@ -3,7 +3,7 @@
 //! To add one: an [`import!`](crate::import) function, and its name in the `EXPORTS` of its file.
 
 use super::{
-    debug, device, dispatcher, event, ex_timer, irp, library, lookup, mdl, mutex, object, pool,
+    debug, device, dispatcher, etw, event, ex_timer, irp, library, lookup, mdl, mutex, object, pool,
     query_registry, registry, spin_lock, strings, thread, time, timer, work,
 };
 
@@ -25,6 +25,7 @@ fn lists() -> Vec<&'static [Export]> {
         device::EXPORTS,
         dispatcher::EXPORTS,
         dispatcher::ALIASES,
+        etw::EXPORTS,
         event::EXPORTS,
         ex_timer::EXPORTS,
         irp::EXPORTS,
@@ -39,6 +40,7 @@ fn lists() -> Vec<&'static [Export]> {
         query_registry::EXPORTS,
         registry::EXPORTS,
         spin_lock::EXPORTS,
+        spin_lock::MACRO_EXPORTS,
         strings::EXPORTS,
         thread::EXPORTS,
         thread::ALIASES,

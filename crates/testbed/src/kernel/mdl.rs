@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use crate::kernel::imports::Export;
@@ -185,7 +185,7 @@ pub fn live() -> usize {
 /// Allocates pages and a list of them; they are not mapped. The pages have undefined contents, not zeros, as
 /// drivers must assume. Null when a fault is injected or `bytes` is zero.
 pub fn allocate_pages(bytes: usize) -> *mut Mdl {
-    allocate_filled_pages(bytes, memory::UNDEFINED)
+    allocate_filled_pages(bytes, memory::undefined())
 }
 
 fn allocate_filled_pages(bytes: usize, fill: u8) -> *mut Mdl {
@@ -246,6 +246,23 @@ pub fn map(mdl: *mut Mdl, user: bool) -> *mut u8 {
         header.mapped_system_va = mapped;
     }
     mapped.cast()
+}
+
+/// The mappings that drivers have of pages of [`allocate_pages`] which user mode has too: each with its address, its bytes in whole pages, and
+/// the file of its pages, which is the caller's only as long as it does not give up control.
+pub(crate) fn kernel_mappings() -> Vec<(usize, usize, RawFd)> {
+    let mdls = machine().part::<Mdls>();
+    let lists = mdls.lists.borrow();
+    let mappings = lists.iter().filter_map(|(list, state)| {
+        // SAFETY: a list that is in the map is live.
+        let header = unsafe { &*ptr::with_exposed_provenance::<Mdl>(*list) };
+        let file = state.pages.as_ref().filter(|_| !state.pages_freed)?;
+        let address = header.mapped_system_va.addr();
+        let bytes = (header.byte_count as usize).div_ceil(PAGE_SIZE) * PAGE_SIZE;
+        let shared = state.mappings.len() > 1 && state.mappings.contains(&address);
+        shared.then_some((address, bytes, file.as_raw_fd()))
+    });
+    mappings.collect()
 }
 
 /// Takes a mapping away.
@@ -388,7 +405,7 @@ import! {
     pub fn MmAllocatePagesForMdlEx(low: u64, high: u64, skip: u64, bytes: usize, cache: u32, options: u32) -> *mut Mdl,
         irql <= APC_LEVEL; {
         let _ = (low, high, skip, cache);
-        allocate_filled_pages(bytes, if options & 1 == 0 { 0 } else { memory::UNDEFINED })
+        allocate_filled_pages(bytes, if options & 1 == 0 { 0 } else { memory::undefined() })
     }
 
     /// The pages only: ExFreePool frees the list.

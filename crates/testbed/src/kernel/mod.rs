@@ -7,6 +7,7 @@ pub mod debug;
 pub mod device;
 pub mod dispatcher;
 pub mod driver;
+pub mod etw;
 pub mod event;
 pub mod ex_timer;
 pub mod imports;

@@ -201,7 +201,7 @@ fn allocate_for_driver(bytes: usize, tag: u32, paged: bool, zeroed: bool) -> *mu
     let address = allocate(bytes, tag, paged);
     if !zeroed && !address.is_null() {
         // SAFETY: the block was just allocated with this size.
-        unsafe { address.write_bytes(memory::UNDEFINED, bytes) };
+        unsafe { address.write_bytes(memory::undefined(), bytes) };
     }
     address
 }

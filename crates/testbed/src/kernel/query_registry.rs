@@ -78,6 +78,12 @@ fn top(relative: u32, path: &str) -> Option<String> {
     Some(if path.is_empty() { base } else { format!(r"{base}\{path}") })
 }
 
+/// Whether users may write to the hive of a key.
+fn is_untrusted(key: &str) -> bool {
+    const USERS: &str = r"\Registry\User";
+    key.get(..USERS.len()).is_some_and(|start| start.eq_ignore_ascii_case(USERS))
+}
+
 /// A value that was found, or the entry's default.
 struct Found {
     kind: u32,
@@ -115,6 +121,15 @@ impl Entry {
         if self.is(flag::DIRECT) {
             let expected = self.default_type >> 24;
             if self.is(flag::TYPECHECK) && expected != found.kind {
+                return NtStatus::OBJECT_TYPE_MISMATCH;
+            }
+            let default = self.default_type & 0xFF;
+            if default != 0 && is_string(default) != is_string(found.kind) {
+                // Windows stores it all the same, over what follows a target of the other kind.
+                let kind = found.kind;
+                let text =
+                    format!("{name} is of type {kind}, and the driver expects type {default} unchecked");
+                verifier::record(Rule::Argument, format!("RtlQueryRegistryValues: {text}"));
                 return NtStatus::OBJECT_TYPE_MISMATCH;
             }
             // SAFETY: the caller vouches for the context.
@@ -233,6 +248,11 @@ unsafe fn query(top: &str, table: *const Entry, context: Pvoid) -> NtStatus {
                 "RtlQueryRegistryValues: RTL_QUERY_REGISTRY_DIRECT with a routine or without a name",
             );
             return NtStatus::INVALID_PARAMETER;
+        }
+        if entry.is(flag::DIRECT) && !entry.is(flag::TYPECHECK) && is_untrusted(top) {
+            let text = "RTL_QUERY_REGISTRY_DIRECT without RTL_QUERY_REGISTRY_TYPECHECK in a user's hive: \
+                        KERNEL_SECURITY_CHECK_FAILURE";
+            verifier::fatal(Rule::BugCheck, format!("RtlQueryRegistryValues: {text}"));
         }
         if entry.is(flag::SUBKEY | flag::TOPKEY) {
             key = top.to_owned();

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use crate::kernel::imports::Export;
 use crate::machine::machine;
-use crate::memory;
 use crate::nt::KSpinLock;
 use crate::schedule::{self, DISPATCH_LEVEL, Irql};
 use crate::verifier::{self, Rule};
@@ -91,6 +90,7 @@ fn raise(new: Irql) -> Irql {
 }
 
 /// Sets the running thread's IRQL as a driver does that writes the processor's register itself.
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn set_irql(value: u64) {
     let thread = schedule::current();
     if value > u64::from(HIGH_LEVEL) {
@@ -101,7 +101,7 @@ pub(crate) fn set_irql(value: u64) {
         verifier::record(Rule::SpinLock, text);
     }
     thread.irql.set(value as Irql);
-    memory::page_for(value as Irql);
+    crate::memory::page_for(value as Irql);
 }
 
 /// Sets the running thread's IRQL to a level that is not above the present one.
@@ -175,3 +175,10 @@ import! {
 pub(crate) const EXPORTS: &[Export] = exports!["ntoskrnl.exe":
     KeInitializeSpinLock, KeAcquireSpinLockRaiseToDpc, KeReleaseSpinLock, KeAcquireSpinLockAtDpcLevel,
     KeReleaseSpinLockFromDpcLevel, KeGetCurrentIrql, KfRaiseIrql, KeRaiseIrqlToDpcLevel, KeLowerIrql];
+
+/// What it provides in addition on this processor: the function that `KeLowerIrql` is a macro for on arm64.
+pub(crate) const MACRO_EXPORTS: &[Export] = if cfg!(target_arch = "aarch64") {
+    &[Export { module: "ntoskrnl.exe", name: "KfLowerIrql", address: KeLowerIrql as *const () }]
+} else {
+    &[]
+};

@@ -109,6 +109,7 @@ fn end() {
     }
     let system = threads().system.borrow_mut().remove(&thread.id);
     if let Some(system) = system {
+        crate::portcls::thread_ends(system.object);
         let object: *mut u8 = std::ptr::with_exposed_provenance_mut(system.object);
         dispatcher::set_signal_state(object.cast(), 1);
         // The reference that the thread itself held.

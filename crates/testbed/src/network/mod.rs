@@ -105,6 +105,14 @@ pub fn take_datagrams() -> Vec<Datagram> {
     network().kept.take()
 }
 
+/// How many datagrams [`take_datagrams`] would give.
+///
+/// # Panics
+/// Outside a machine.
+pub fn datagrams() -> usize {
+    network().kept.borrow().len()
+}
+
 /// Takes the network away, or brings it back. While it is away nothing can be sent; sockets stay open and bound.
 ///
 /// # Panics

@@ -1,5 +1,6 @@
 //! The real network of this computer, kept on the loopback interface unless a demo says otherwise.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -33,6 +34,8 @@ impl Default for RealSetup {
 pub(super) struct RealSocket {
     socket: Socket,
     local: SocketAddrV4,
+    /// The system takes no interface for multicast, so there is none to keep it on.
+    unicast_only: Cell<bool>,
 }
 
 impl RealSocket {
@@ -53,7 +56,7 @@ impl RealSocket {
             socket.bind(&SockAddr::from(SocketAddrV4::new(ip, local.port())))?;
             let bound = socket.local_addr()?.as_socket_ipv4();
             let bound = bound.ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-            Ok(Self { socket, local: bound })
+            Ok(Self { socket, local: bound, unicast_only: Cell::new(false) })
         };
         let socket = open().map_err(|error| status(&error))?;
         socket.apply(setup, options)?;
@@ -71,7 +74,11 @@ impl RealSocket {
             return Err(NtStatus::INVALID_ADDRESS_COMPONENT);
         }
         let set = || -> io::Result<()> {
-            self.socket.set_multicast_if_v4(&interface)?;
+            match self.socket.set_multicast_if_v4(&interface) {
+                // Some versions of qemu-user do not have the option.
+                Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => self.unicast_only.set(true),
+                result => result?,
+            }
             if let Some(ttl) = options.ttl {
                 self.socket.set_ttl_v4(u32::from(ttl))?;
             }
@@ -94,6 +101,9 @@ impl RealSocket {
     ) -> Result<(), NtStatus> {
         let ip = destination.ip();
         if !ip.is_loopback() && !ip.is_multicast() && !setup.may_leave_this_computer {
+            return Err(NtStatus::NETWORK_UNREACHABLE);
+        }
+        if ip.is_multicast() && self.unicast_only.get() {
             return Err(NtStatus::NETWORK_UNREACHABLE);
         }
         self.socket.send_to(payload, &SockAddr::from(destination)).map_err(|error| status(&error))?;

@@ -18,6 +18,7 @@ const QUIET: Duration = Duration::from_millis(250);
 
 /// A thread that receives.
 pub struct Listener {
+    address: SocketAddrV4,
     thread: JoinHandle<Result<Received>>,
     ending: Arc<AtomicBool>,
     progress: Arc<Progress>,
@@ -53,18 +54,25 @@ pub struct Received {
 }
 
 impl Listener {
-    /// Opens a socket for packets to `target`: a multicast group, received on loopback, or an address of this machine.
+    /// Opens a socket for packets to `target`: a multicast group, received on loopback, or an address of this machine, any
+    /// free port of it where it says port 0.
     ///
     /// # Errors
     /// One line: the port is in use, the address is not of this machine, or multicast does not work.
     pub fn open(target: SocketAddrV4) -> Result<Self> {
         let socket = bind(target)?;
+        let port = socket.local_addr().context("the socket has no address")?.port();
         let (ending, progress) = (Arc::new(AtomicBool::new(false)), Arc::new(Progress::default()));
         let thread = std::thread::spawn({
             let (ending, progress) = (Arc::clone(&ending), Arc::clone(&progress));
             move || receive(&socket, &ending, &progress)
         });
-        Ok(Self { thread, ending, progress })
+        Ok(Self { address: SocketAddrV4::new(*target.ip(), port), thread, ending, progress })
+    }
+
+    /// Where packets are to be sent.
+    pub fn address(&self) -> SocketAddrV4 {
+        self.address
     }
 
     /// What can be watched.
@@ -105,10 +113,12 @@ fn receive(socket: &UdpSocket, ending: &AtomicBool, progress: &Progress) -> Resu
     let mut received = Received { format: None, pcm: Vec::new(), packets: 0 };
     let mut datagram = [0; 2048];
     loop {
+        // Looked at before: what was sent by then comes first.
+        let ended = ending.load(Ordering::Relaxed);
         let length = match socket.recv_from(&mut datagram) {
             Ok((length, _)) => length,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                if ending.load(Ordering::Relaxed) {
+                if ended {
                     return Ok(received);
                 }
                 continue;
@@ -154,6 +164,17 @@ mod tests {
             progress.peak.fetch_max(peak(format, &loudest), Ordering::Relaxed);
             assert_eq!(progress.take_level(), 0.0);
         }
+    }
+
+    #[test]
+    fn what_is_sent_to_a_free_port_comes() {
+        let listener = Listener::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let format = StreamFormat::new(48_000, 16, 2, 3).unwrap();
+        let datagram = [&format.header()[..], &[1, 2, 3, 4]].concat();
+        let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        sender.send_to(&datagram, listener.address()).unwrap();
+        let received = listener.finish().unwrap();
+        assert_eq!((received.format, received.pcm, received.packets), (Some(format), vec![1, 2, 3, 4], 1));
     }
 
     #[test]

@@ -2,21 +2,24 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::net::SocketAddrV4;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use protocol::{CounterFrequency, HEADER_LEN, PositionClock, StreamFormat};
 
+use super::Memory;
 use crate::client::{Buffer, CyclicStream, Format};
 use crate::image::{Image, stubs};
 use crate::kernel::driver::service_key;
-use crate::kernel::pool;
+use crate::kernel::etw;
 use crate::kernel::registry::{self, Value};
 use crate::network;
 use crate::nt::NtStatus;
 use crate::portcls::AudioInterface;
-use crate::{Clock, Config, Device, Driver, DriverUse, Machine, Violation, wsk};
+use crate::trace::Kept;
+use crate::{Clock, Config, Device, Driver, DriverUse, Machine, Time, Violation, wsk};
 
 /// Ticks per second of the simulated performance counter, as Windows has it.
 pub const COUNTER_FREQUENCY: u64 = 10_000_000;
@@ -45,12 +48,14 @@ pub struct Plan {
 /// What to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watch {
-    /// Nothing more than packets.
+    /// Nothing more than packets and events.
     Packets,
     /// The processor time of driver code, and how often it calls what.
     Time,
     /// The instructions of driver code.
     Instructions,
+    /// When driver code is woken.
+    Wakes,
 }
 
 /// A datagram.
@@ -71,8 +76,8 @@ pub struct Streamed {
     pub gaps: u64,
     /// What the driver had used from its load to RUN.
     pub start_up: DriverUse,
-    /// The most non-paged pool it had, in bytes.
-    pub peak_pool: usize,
+    /// What it had allocated at the most.
+    pub memory: Memory,
 }
 
 /// What was seen of a driver.
@@ -88,6 +93,10 @@ pub struct Performance {
     pub driver: DriverUse,
     /// What it printed, each line with the time in nanoseconds.
     pub debug_output: Vec<(u64, String)>,
+    /// The events that it wrote; only with [`Watch::Packets`].
+    pub events: Vec<etw::Event>,
+    /// The performance counter whenever a wait of driver code ended; only with [`Watch::Wakes`].
+    pub wakes: Vec<u64>,
     /// Imports that were stubs, with how often each was called.
     pub stubs: Vec<(String, u64)>,
 }
@@ -114,8 +123,18 @@ impl Performance {
     }
 }
 
+/// Lets Linux end this thread's sleeps when their time has come, and not up to 50 µs later, which would look like lateness
+/// of the driver.
+fn sleep_exactly() {
+    // SAFETY: sets a number of this thread's; nothing depends on it but when its sleeps end. Where it fails, they end later.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+}
+
 /// Lets a driver live once.
 pub fn play(image: &Image, plan: &Plan) -> Performance {
+    if plan.clock == Clock::Real {
+        sleep_exactly();
+    }
     let network = match plan.clock {
         Clock::Real => network::Setup::Real(network::RealSetup::default()),
         Clock::Virtual => network::Setup::default(),
@@ -132,6 +151,8 @@ pub fn play(image: &Image, plan: &Plan) -> Performance {
         count_instructions: plan.watch == Watch::Instructions,
         clock_tick: plan.clock_tick,
         forgiving: true,
+        events: (plan.watch == Watch::Packets).then(etw::Session::everything),
+        trace: if plan.watch == Watch::Wakes { Kept::All } else { Kept::Nothing },
         network,
         wsk: wsk::Setup { controls, ..wsk::Setup::default() },
         ..Config::default()
@@ -156,8 +177,20 @@ pub fn play(image: &Image, plan: &Plan) -> Performance {
         violations: outcome.violations,
         driver: outcome.driver,
         debug_output: outcome.debug_output,
+        events: outcome.events,
+        wakes: outcome.trace.returns(is_wait).into_iter().map(counter_at).collect(),
         stubs: stub_calls.take(),
     }
+}
+
+/// Whether the function waits.
+pub(super) fn is_wait(name: &str) -> bool {
+    name.starts_with("KeWaitFor")
+}
+
+/// The performance counter at a time in nanoseconds.
+fn counter_at(time: Time) -> u64 {
+    (u128::from(time) * u128::from(COUNTER_FREQUENCY) / 1_000_000_000) as u64
 }
 
 fn live(image: &Image, plan: &Plan, log: Rc<RefCell<Vec<Departure>>>) -> Result<Streamed> {
@@ -181,11 +214,11 @@ fn live(image: &Image, plan: &Plan, log: Rc<RefCell<Vec<Departure>>>) -> Result<
 
 fn stream(device: &Device, plan: &Plan) -> Result<Streamed> {
     let format = plan.format;
-    let wanted = Format::pcm(format.rate().get(), format.bits(), format.channels());
+    let wanted = Format::pcm(format.rate().get(), format.bits(), format.channels())
+        .with_mask(u32::from(format.mask()));
     let refused = |status: NtStatus| anyhow!("the driver does not play this format: {status}");
     let failed = |status: NtStatus| anyhow!("the stream failed: {status}");
-    // Two packets of 10 ms, as the audio engine of Windows has it.
-    let bytes = format.bytes_per_second() / 100 * 2;
+    let bytes = buffer_bytes(format);
     let source = source(Arc::clone(&plan.pcm));
     match device.audio_interface() {
         Some(AudioInterface::WaveRt) => {
@@ -198,22 +231,29 @@ fn stream(device: &Device, plan: &Plan) -> Result<Streamed> {
             let mut player = stream.player(source);
             player.start().map_err(failed)?;
             let (started, start_up) = (player.started(), DriverUse::so_far());
+            // One list is that of the WaveRT buffer.
+            let memory = Memory::now(1);
             let gaps = player.finish().map_err(failed)?.glitches;
-            let peak_pool = pool::peak_bytes();
+            let memory = memory.at_end();
             stream.close();
-            Ok(Streamed { started, gaps, start_up, peak_pool })
+            Ok(Streamed { started, gaps, start_up, memory })
         }
         Some(AudioInterface::WaveCyclic) => {
             let mut stream = CyclicStream::open(device, &wanted).map_err(refused)?;
             let started = stream.start(source).map_err(failed)?;
-            let start_up = DriverUse::so_far();
+            let (start_up, memory) = (DriverUse::so_far(), Memory::now(0));
             let gaps = stream.finish().map_err(failed)?;
-            let peak_pool = pool::peak_bytes();
+            let memory = memory.at_end();
             stream.close();
-            Ok(Streamed { started, gaps, start_up, peak_pool })
+            Ok(Streamed { started, gaps, start_up, memory })
         }
         None => bail!("the driver registered no wave filter that the testbed can play through"),
     }
+}
+
+/// The size of a buffer of two packets of 10 ms, as the audio engine of Windows has it.
+pub(super) fn buffer_bytes(format: StreamFormat) -> u32 {
+    format.bytes_per_second() / 100 * 2
 }
 
 /// A source that plays bytes from memory.
@@ -226,6 +266,26 @@ fn source(pcm: Arc<[u8]>) -> impl FnMut(&mut [u8]) -> usize + 'static {
         position += count;
         count
     }
+}
+
+/// The values in the registry that make Scream send to an address.
+pub fn sending_to(to: SocketAddrV4) -> [(String, String, Value); 2] {
+    let option = |name: &str, value| ("Options".to_owned(), name.to_owned(), value);
+    [
+        option("UnicastIPv4", Value::Sz(to.ip().to_string())),
+        option("UnicastPort", Value::Dword(to.port().into())),
+    ]
+}
+
+/// Bytes of so many milliseconds of audio: whole frames.
+pub fn bytes(format: StreamFormat, milliseconds: u64) -> usize {
+    let frames = u64::from(format.rate().get()) * milliseconds / 1000;
+    (frames * u64::from(format.bytes_per_frame().get())) as usize
+}
+
+/// Ticks of the performance counter in milliseconds.
+pub fn milliseconds(ticks: i64) -> f64 {
+    ticks as f64 * 1e3 / COUNTER_FREQUENCY as f64
 }
 
 /// How long after its last frame was played each packet left, in ticks of the performance counter, in the order of

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+use protocol::format::MAX_CHANNELS;
 use protocol::{StreamFormat, default_mask};
 
 /// What the driver plays, as one line for people.
-pub const ACCEPTED: &str = "accepted: PCM of 16, 24 or 32 bits, mono or stereo, at 44.1, 48, 96 or 192 kHz";
-const RATES: [u32; 4] = [44_100, 48_000, 96_000, 192_000];
+pub const ACCEPTED: &str =
+    "accepted: PCM of 16, 24 or 32 bits, 1 to 8 channels, at 44.1, 48, 88.2, 96, 176.4 or 192 kHz";
+const RATES: [u32; 6] = [44_100, 48_000, 88_200, 96_000, 176_400, 192_000];
 
 /// Audio in memory.
 pub struct Song {
@@ -124,7 +126,7 @@ pub fn write_wav(path: &Path, format: StreamFormat, pcm: &[u8]) -> Result<()> {
 fn format_of(spec: WavSpec) -> Option<StreamFormat> {
     let accepted = spec.sample_format == SampleFormat::Int
         && RATES.contains(&spec.sample_rate)
-        && (1..=2).contains(&spec.channels);
+        && (1..=MAX_CHANNELS).contains(&spec.channels);
     let mask = default_mask(spec.channels);
     accepted.then(|| StreamFormat::new(spec.sample_rate, spec.bits_per_sample, spec.channels, mask).ok())?
 }
@@ -144,8 +146,8 @@ mod tests {
     #[test]
     fn a_wav_file_that_is_written_reads_back_the_same() {
         let directory = tempfile::tempdir().unwrap();
-        for bits in [16, 24, 32] {
-            let format = StreamFormat::new(96_000, bits, 2, 3).unwrap();
+        for (bits, channels) in [(16, 2), (24, 2), (32, 2), (24, 1), (24, 7), (32, 8)] {
+            let format = StreamFormat::new(88_200, bits, channels, default_mask(channels)).unwrap();
             let frame = usize::from(format.bytes_per_frame().get());
             let pcm: Vec<u8> = (0..frame * 100).map(|n| (n * 37 + n / 7) as u8).collect();
             let path = directory.path().join("song.wav");

@@ -331,7 +331,15 @@ pub mod communication {
 pub mod verb {
     pub const GET: u32 = 1;
     pub const SET: u32 = 2;
+    pub const SET_SUPPORT: u32 = 0x100;
     pub const BASIC_SUPPORT: u32 = 0x200;
+    pub const RELATIONS: u32 = 0x400;
+    pub const SERIALIZE_SET: u32 = 0x800;
+    pub const UNSERIALIZE_SET: u32 = 0x1000;
+    pub const SERIALIZE_RAW: u32 = 0x2000;
+    pub const UNSERIALIZE_RAW: u32 = 0x4000;
+    pub const SERIALIZE_SIZE: u32 = 0x8000;
+    pub const DEFAULT_VALUES: u32 = 0x1_0000;
     /// The property is a node's.
     pub const TOPOLOGY: u32 = 0x1000_0000;
 }

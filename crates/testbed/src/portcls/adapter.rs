@@ -4,7 +4,7 @@
 //! the driver registered in its StartDevice, their physical connections, and its power interface.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ptr;
 use std::rc::{Rc, Weak};
 
@@ -85,6 +85,8 @@ pub(crate) struct Adapter {
 #[derive(Default)]
 struct Adapters {
     by_fdo: RefCell<BTreeMap<usize, Rc<Adapter>>>,
+    /// The driver objects of PcInitializeAdapterDriver, until PortCls's unload routine was called.
+    drivers: RefCell<BTreeSet<usize>>,
 }
 
 /// The adapter of a functional device object.
@@ -268,10 +270,19 @@ import! {
 
     /// The unload routine that PcInitializeAdapterDriver installs.
     pub(crate) fn PcDriverUnload(driver: *mut DriverObject), irql <= PASSIVE_LEVEL; {
-        let left = machine().part::<Adapters>().by_fdo.borrow().len();
+        let adapters = machine().part::<Adapters>();
+        adapters.drivers.borrow_mut().remove(&driver.addr());
+        let left = adapters.by_fdo.borrow().len();
         if left > 0 {
             record(Rule::Unload, format!("the driver {driver:?} was unloaded with {left} devices"));
         }
+    }
+}
+
+/// Called when a driver's unload routine has returned: it must have called PortCls's own.
+pub(crate) fn check_unloaded(driver: *mut DriverObject) {
+    if machine().part::<Adapters>().drivers.borrow_mut().remove(&driver.addr()) {
+        record(Rule::Unload, "DriverUnload does not call the one that PcInitializeAdapterDriver installed");
     }
 }
 
@@ -280,6 +291,7 @@ fn initialize(driver: *mut DriverObject, path: *const UnicodeString, add: Option
         record(Rule::Argument, "PcInitializeAdapterDriver was called with a null pointer");
         return NtStatus::INVALID_PARAMETER;
     }
+    machine().part::<Adapters>().drivers.borrow_mut().insert(driver.addr());
     // SAFETY: the driver object that Windows passed to DriverEntry.
     let driver = unsafe { &mut *driver };
     // SAFETY: every driver object has its extension.

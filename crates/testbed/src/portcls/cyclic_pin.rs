@@ -5,17 +5,18 @@
 //! miniport's IDmaChannel. Then it wakes the client.
 //!
 //! Order: NewStream (stream, DMA channel and service group come back), the pin joins the group, SetNotificationFreq,
-//! Silence over the whole buffer; states go STOP, ACQUIRE, PAUSE, RUN and back, one step at a time.
+//! Silence over the whole buffer.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::ptr;
 use std::rc::{Rc, Weak};
 
 use super::abi::{KsState, guid};
-use super::adapter::{Adapter, PnpState};
+use super::adapter::Adapter;
 use super::interfaces::{DmaChannel, ServiceGroup, ServiceSink, Unknown, WaveCyclicStream};
-use super::pin::{OpenPin, next_state};
+use super::pin::{self, Limits, PinInstance, StreamTable};
 use super::pin_buffer::AlignedFormat;
 use super::port::{FilterObject, MiniportReference, Port};
 use super::reference::Reference;
@@ -36,13 +37,7 @@ const GARBAGE: usize = 0xBAD0_BAD0;
 
 /// An open pin of a wave filter of the older kind.
 pub(crate) struct CyclicPin {
-    adapter: Rc<Adapter>,
-    filter: Rc<FilterObject>,
-    pin: u32,
-    state: Cell<KsState>,
-    state_before_sleep: Cell<Option<KsState>>,
-    busy: Cell<bool>,
-    closed: Cell<bool>,
+    pin: Rc<PinInstance<WaveCyclicStream>>,
     /// What the client has written and the buffer had no room for, and where it lies while it is copied.
     waiting: RefCell<VecDeque<u8>>,
     source: *mut u8,
@@ -56,11 +51,25 @@ pub(crate) struct CyclicPin {
     /// How often the position had passed what was copied.
     gaps: Cell<u64>,
     served: *mut KEvent,
-    stream: RefCell<Option<Reference<WaveCyclicStream>>>,
     channel: RefCell<Option<Reference<DmaChannel>>>,
     group: RefCell<Option<Reference<ServiceGroup>>>,
     sink: RefCell<Option<Held>>,
-    _port: Held,
+}
+
+impl StreamTable for WaveCyclicStream {
+    const SET_STATE: &'static str = "IMiniportWaveCyclicStream::SetState";
+
+    fn set_state(&self) -> unsafe extern "efiapi" fn(Pvoid, u32) -> NtStatus {
+        self.set_state
+    }
+}
+
+impl Deref for CyclicPin {
+    type Target = PinInstance<WaveCyclicStream>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.pin
+    }
 }
 
 /// The content of the pin's service sink.
@@ -115,7 +124,12 @@ fn new_stream(filter: &FilterObject, pin: u32, format: &[u8]) -> Result<Made, Nt
             &raw mut group,
         )
     });
-    status.ok()?;
+    if let Err(status) = status.ok() {
+        if [stream, channel, group].iter().any(|output| !output.is_null()) {
+            record(Rule::Com, format!("NewStream failed with {status} and did not clear its outputs"));
+        }
+        return Err(status);
+    }
     let stream = Reference::adopt(stream, "the stream")?;
     let channel = Reference::adopt(channel, "the DMA channel")?;
     Ok(Made { stream, channel, group: Reference::adopt(group, "the service group")? })
@@ -129,32 +143,17 @@ impl CyclicPin {
         pin: u32,
         format: &[u8],
     ) -> Result<Rc<Self>, NtStatus> {
-        if adapter.state.get() == PnpState::SurpriseRemoved {
-            return Err(NtStatus::DEVICE_REMOVED);
-        }
-        let filter = port.filter().ok_or(NtStatus::DEVICE_NOT_READY)?;
-        let known = filter.description.pins.get(pin as usize).ok_or(NtStatus::INVALID_PARAMETER)?;
-        if known.is_bridge() {
-            return Err(NtStatus::INVALID_DEVICE_REQUEST);
-        }
-        if filter.open_pins.borrow()[pin as usize] >= known.descriptor.max_filter_instances {
-            return Err(NtStatus::INSUFFICIENT_RESOURCES);
-        }
+        let filter = pin::openable(adapter, port, pin, format, Limits::PortCls)?;
         let port = port.hold().ok_or(NtStatus::DEVICE_NOT_READY)?;
         let made = new_stream(&filter, pin, format)?;
         let (buffer, size) = buffer_of(&made.channel)?;
-        filter.open_pins.borrow_mut()[pin as usize] += 1;
         let served =
             memory::allocate(size_of::<KEvent>(), "the event of a streaming request").cast::<KEvent>();
         event::initialize(served, dispatcher::SYNCHRONIZATION_EVENT, false);
+        let pin = PinInstance::new(adapter, port, filter, pin, made.stream);
+        pin.set_playable(true);
         let instance = Rc::new(Self {
-            adapter: Rc::clone(adapter),
-            filter,
             pin,
-            state: Cell::new(KsState::Stop),
-            state_before_sleep: Cell::default(),
-            busy: Cell::new(false),
-            closed: Cell::new(false),
             waiting: RefCell::default(),
             source: memory::allocate(size as usize, "the data of a streaming request"),
             buffer,
@@ -164,18 +163,17 @@ impl CyclicPin {
             offset: Cell::new(0),
             gaps: Cell::new(0),
             served,
-            stream: RefCell::new(Some(made.stream)),
             channel: RefCell::new(Some(made.channel)),
             group: RefCell::new(Some(made.group)),
             sink: RefCell::default(),
-            _port: port,
         });
-        instance.join_group()?;
-        instance.prepare()?;
-        let open: Rc<dyn OpenPin> = Rc::<Self>::clone(&instance);
-        adapter.pins.borrow_mut().retain(|pin| pin.strong_count() > 0);
-        adapter.pins.borrow_mut().push(Rc::downgrade(&open));
-        Ok(instance)
+        match instance.join_group().and_then(|()| instance.prepare()) {
+            Ok(()) => Ok(instance),
+            Err(status) => {
+                instance.close();
+                Err(status)
+            }
+        }
     }
 
     fn join_group(self: &Rc<Self>) -> Result<(), NtStatus> {
@@ -183,11 +181,13 @@ impl CyclicPin {
         let content = Rc::new(Sink(RefCell::new(Rc::downgrade(self))));
         let sink = Held::adopt(Served::create("IServiceSink", &faces, content));
         let face = sink.served().primary();
-        *self.sink.borrow_mut() = Some(sink);
         let group = self.group.borrow();
         let group = group.as_ref().ok_or(NtStatus::DEVICE_REMOVED)?;
+        let add = "IServiceGroup::AddMember";
         // SAFETY: the sink lives until it is removed from the group again.
-        group.call("IServiceGroup::AddMember", |this, table| unsafe { (table.add_member)(this, face) }).ok()
+        group.call(add, |this, table| unsafe { (table.add_member)(this, face) }).ok()?;
+        *self.sink.borrow_mut() = Some(sink);
+        Ok(())
     }
 
     /// What the port tells a stream before its first state.
@@ -208,16 +208,6 @@ impl CyclicPin {
         self.with_stream("IMiniportWaveCyclicStream::Silence", |this, table| unsafe {
             (table.silence)(this, self.buffer, self.size)
         })
-    }
-
-    fn with_stream<R: 'static>(
-        &self,
-        name: &'static str,
-        method: impl FnOnce(Pvoid, &WaveCyclicStream) -> R,
-    ) -> Result<R, NtStatus> {
-        let stream = self.stream.borrow();
-        let stream = stream.as_ref().ok_or(NtStatus::DEVICE_REMOVED)?;
-        Ok(stream.call(name, method))
     }
 
     /// Bytes of the cyclic buffer.
@@ -247,7 +237,7 @@ impl CyclicPin {
 
     /// The service group's call.
     fn serve(&self) {
-        if self.closed.get() || self.state.get() != KsState::Run || self.update().is_err() {
+        if self.state() != KsState::Run || self.update().is_err() {
             return;
         }
         self.copy();
@@ -308,62 +298,26 @@ impl CyclicPin {
         thread.irql.set(irql);
     }
 
-    fn locked<R>(&self, body: impl FnOnce() -> R) -> R {
-        schedule::wait("the lock of a pin", None, || (!self.busy.replace(true)).then_some(()));
-        let result = body();
-        self.busy.set(false);
-        result
-    }
-
-    /// Goes to a state, one step at a time.
-    pub(crate) fn set_state(&self, target: KsState) -> Result<(), NtStatus> {
-        if self.adapter.state.get() == PnpState::SurpriseRemoved && target > self.state.get() {
-            return Err(NtStatus::DEVICE_REMOVED);
-        }
-        self.locked(|| self.step_to(target))
-    }
-
-    fn step_to(&self, target: KsState) -> Result<(), NtStatus> {
-        while self.state.get() != target {
-            let next = next_state(self.state.get(), target);
-            // SAFETY: a method without pointers.
-            let status = self.with_stream("IMiniportWaveCyclicStream::SetState", |this, table| unsafe {
-                (table.set_state)(this, next as u32)
-            })?;
-            status.ok()?;
-            self.state.set(next);
-        }
-        Ok(())
-    }
-
     /// Closes the pin; idempotent.
     pub(crate) fn close(&self) {
-        if self.closed.get() {
-            return;
-        }
-        if let Err(status) = self.locked(|| self.step_to(KsState::Stop)) {
-            record(Rule::Argument, format!("a stream refused to stop: {status}"));
-        }
-        self.closed.set(true);
-        let (sink, group) = (self.sink.take(), self.group.take());
-        if let (Some(sink), Some(group)) = (&sink, &group) {
-            let face = sink.served().primary();
-            // SAFETY: the sink that was added.
-            group.call("IServiceGroup::RemoveMember", |this, table| unsafe {
-                (table.remove_member)(this, face);
-            });
-        }
-        let (stream, channel) = (self.stream.take(), self.channel.take());
-        drop(stream);
-        drop(channel);
-        drop(group);
-        drop(sink);
-        if let Some(open) = self.filter.open_pins.borrow_mut().get_mut(self.pin as usize) {
-            *open -= 1;
-        }
-        event::forget(self.served);
-        memory::free(self.served.cast());
-        memory::free(self.source);
+        self.pin.close(|| {
+            let (sink, group) = (self.sink.take(), self.group.take());
+            if let (Some(sink), Some(group)) = (&sink, &group) {
+                let face = sink.served().primary();
+                // SAFETY: the sink that was added.
+                group.call("IServiceGroup::RemoveMember", |this, table| unsafe {
+                    (table.remove_member)(this, face);
+                });
+            }
+            let (stream, channel) = (self.take_stream(), self.channel.take());
+            drop(stream);
+            drop(channel);
+            drop(group);
+            drop(sink);
+            event::forget(self.served);
+            memory::free(self.served.cast());
+            memory::free(self.source);
+        });
     }
 }
 
@@ -382,29 +336,4 @@ fn buffer_of(channel: &Reference<DmaChannel>) -> Result<(Pvoid, u32), NtStatus> 
         return Err(NtStatus::UNSUCCESSFUL);
     }
     Ok((buffer, size))
-}
-
-impl OpenPin for CyclicPin {
-    fn sleep(&self) {
-        if self.state_before_sleep.get().is_none() {
-            self.state_before_sleep.set(Some(self.state.get()));
-        }
-        if self.state.get() == KsState::Run
-            && let Err(status) = self.locked(|| self.step_to(KsState::Pause))
-        {
-            record(Rule::Argument, format!("a stream refused to pause before the device sleeps: {status}"));
-        }
-    }
-
-    fn wake(&self) {
-        if let Some(state) = self.state_before_sleep.take()
-            && let Err(status) = self.locked(|| self.step_to(state))
-        {
-            record(Rule::Argument, format!("a stream did not come back after sleep: {status}"));
-        }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.closed.get()
-    }
 }

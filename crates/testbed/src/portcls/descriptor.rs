@@ -8,6 +8,7 @@ use super::abi::{
     FLAG_ATTRIBUTES, FLAG_REQUIRED_ATTRIBUTES, FilterDescriptor, NodeDescriptor, PinDescriptor, PropertyItem,
     communication, data_flow, guid,
 };
+use super::property::Property;
 use crate::memory;
 use crate::nt::Guid;
 use crate::verifier::{Rule, record};
@@ -62,6 +63,7 @@ fn read_all<T: Copy>(name: &str, what: &str, first: *const T, stride: usize, cou
     (0..count as usize).map_while(|index| read(name, what, first.wrapping_byte_add(index * stride))).collect()
 }
 
+#[track_caller]
 fn complain(name: &str, text: impl std::fmt::Display) {
     record(Rule::Argument, format!("{name}: {text}"));
 }
@@ -353,6 +355,22 @@ fn properties(name: &str, table: &AutomationTable) -> Vec<*const PropertyItem> {
     let items =
         (0..count).map(|index| table.properties.wrapping_byte_add(index * table.property_item_size as usize));
     items.take_while(|item| read(name, "PCPROPERTY_ITEM", *item).is_some()).collect()
+}
+
+/// The properties in an automation table, which may be null; the verb of each has all the flags of its item.
+pub(super) fn known_properties(table: *const AutomationTable) -> Vec<Property> {
+    if table.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: the table was checked when the filter was described.
+    let table = unsafe { *table };
+    let property = |item: *const PropertyItem| {
+        // SAFETY: `properties` gives readable items only.
+        let item = unsafe { *item };
+        // SAFETY: the set was checked when the filter was described.
+        Property { set: unsafe { *item.set }, id: item.id, verb: item.flags }
+    };
+    properties("an automation table", &table).into_iter().map(property).collect()
 }
 
 /// The item of a property in an automation table, which may be null.

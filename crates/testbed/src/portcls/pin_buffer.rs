@@ -3,8 +3,9 @@
 use std::ptr;
 
 use super::abi::DataRange;
-use super::pin::PinInstance;
+use super::connect;
 use super::port_stream::PortStream;
+use super::wavert_pin::WaveRtPin;
 use crate::kernel::mdl;
 use crate::memory;
 use crate::nt::{Mdl, NtStatus};
@@ -22,7 +23,7 @@ pub(crate) struct PinBuffer {
     user_mapping: *mut u8,
 }
 
-impl PinInstance {
+impl WaveRtPin {
     /// Allocates the buffer: with `notifications` by the notification interface, without by the plain method.
     pub(crate) fn allocate(&self, requested: u32, notifications: u32) -> Result<(), NtStatus> {
         let (mut buffer, mut actual, mut offset, mut cache) = (ptr::null_mut(), 0u32, 0u32, u32::MAX);
@@ -65,6 +66,7 @@ impl PinInstance {
         let user = unsafe { user_mapping.add(offset as usize) };
         *self.buffer.borrow_mut() =
             Some(PinBuffer { mdl: buffer, bytes: actual, notifications, user, user_mapping });
+        self.set_playable(true);
         Ok(())
     }
 
@@ -115,6 +117,8 @@ impl PinInstance {
     /// Frees the buffer, if there is one.
     pub(crate) fn free_buffer(&self) {
         let Some(buffer) = self.buffer.take() else { return };
+        self.set_playable(false);
+        self.restart_progress();
         mdl::unmap(buffer.mdl, buffer.user_mapping);
         self.locked(|| {
             if buffer.notifications == 0 {
@@ -135,6 +139,24 @@ impl PinInstance {
     }
 }
 
+impl WaveRtPin {
+    /// KSPROPERTY_CONNECTION_DATAFORMAT: another format for an open pin.
+    pub(crate) fn set_format(&self, format: &[u8]) -> Result<(), NtStatus> {
+        connect::check(format)?;
+        let bytes = format;
+        let format = AlignedFormat::new(bytes);
+        let status = self.locked(|| {
+            // SAFETY: the format lives as long as the call.
+            self.with_stream("IMiniportWaveRTStream::SetFormat", |this, table| unsafe {
+                (table.set_format)(this, format.pointer())
+            })
+        })?;
+        status.ok()?;
+        self.note_format(bytes);
+        Ok(())
+    }
+}
+
 /// A format in memory that ends where its bytes end, so that a driver that reads on faults.
 pub(super) struct AlignedFormat {
     address: *mut u8,
@@ -142,7 +164,7 @@ pub(super) struct AlignedFormat {
 
 impl AlignedFormat {
     pub(super) fn new(bytes: &[u8]) -> Self {
-        let address = memory::allocate(bytes.len(), "a data format of the audio engine");
+        let address = memory::allocate_for_request(bytes.len(), "a data format of the audio engine");
         // SAFETY: just allocated, with as many bytes.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), address, bytes.len()) };
         Self { address }

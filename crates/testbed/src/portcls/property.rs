@@ -2,16 +2,16 @@
 //!
 //! A request of the driver's tables becomes a PCPROPERTY_REQUEST as documented: the miniport as major target, the
 //! stream as minor target for an open pin, the instance data that follow KSPROPERTY (KSNODEPROPERTY for a node), and
-//! the IRP of the I/O control. The verb must be one that the item's flags allow.
+//! the IRP of the I/O control. `verbs` says which verbs the
+//! handler gets.
 
 use std::ptr;
 
-use super::abi::{
-    AutomationTable, DataRange, KsPinDescriptor, MultipleItem, PinDescriptor, PropertyRequest, guid, verb,
-};
-use super::descriptor::find_property;
-use super::pin_buffer::AlignedFormat;
+use super::abi::{AutomationTable, KsPinDescriptor, PinDescriptor, PropertyRequest, guid, verb};
+use super::descriptor::{find_property, known_properties};
+use super::intersection;
 use super::port::FilterObject;
+use super::verbs::{self, Verdict};
 use crate::crossing::call_driver;
 use crate::kernel::irp;
 use crate::memory;
@@ -46,10 +46,8 @@ pub(super) struct Target<'a> {
     pub(super) automation: *const AutomationTable,
 }
 
-/// Verbs that an item must allow by the same bit of its flags.
-const VERBS: u32 = verb::GET | verb::SET | verb::BASIC_SUPPORT;
-
-/// Calls the handler of a property in a driver's table; the status and the value's size.
+/// Answers a request for a property in a driver's table, by its handler if that is for it; the status and the value's
+/// size.
 pub(super) fn request(
     target: &Target<'_>,
     property: Property,
@@ -57,12 +55,19 @@ pub(super) fn request(
     value: &mut [u8],
 ) -> (NtStatus, u32) {
     let Property { set, id, verb } = property;
+    if verbs::asks_for_set(verb) {
+        let known = known_properties(target.automation).iter().any(|property| property.set == set);
+        return (if known { NtStatus::SUCCESS } else { NtStatus::PROPSET_NOT_FOUND }, 0);
+    }
     let Some(item) = find_property(target.automation, &set, id) else { return (NtStatus::NOT_FOUND, 0) };
     // SAFETY: `find_property` gives items that it could read.
     let (flags, handler) = unsafe { ((*item).flags, (*item).handler) };
-    let Some(handler) = handler.filter(|_| verb & VERBS & flags == verb & VERBS) else {
-        return (NtStatus::INVALID_DEVICE_REQUEST, 0);
+    let handler = match verbs::judge(verb, flags) {
+        Verdict::Handler => handler,
+        Verdict::Answer(answer) => return answer.give(value),
+        Verdict::Refused => None,
     };
+    let Some(handler) = handler else { return (NtStatus::INVALID_DEVICE_REQUEST, 0) };
     // Memory of its own for both, which ends where the data end.
     let instance_block = Block::new(instance, "the instance data of a property request");
     let value_block = Block::new(value, "the value of a property request");
@@ -85,6 +90,9 @@ pub(super) fn request(
     if status == NtStatus::PENDING {
         record(Rule::Argument, "a property handler returned STATUS_PENDING, which is not simulated");
     }
+    if status == NtStatus::BUFFER_OVERFLOW && value.is_empty() && request.value_size == 0 {
+        record(Rule::Argument, format!("property {id} of {set:?}: a buffer is needed, and no size is told"));
+    }
     if status.is_success()
         && verb & (verb::GET | verb::BASIC_SUPPORT) != 0
         && request.value_size as usize > value.len()
@@ -101,33 +109,32 @@ pub(super) fn request(
 }
 
 /// A copy of data in the machine's memory.
-struct Block {
+pub(super) struct Block {
     address: *mut u8,
     bytes: usize,
+    label: &'static str,
 }
 
 impl Block {
-    fn new(data: &[u8], label: &str) -> Self {
+    pub(super) fn new(data: &[u8], label: &'static str) -> Self {
         if data.is_empty() {
-            return Self { address: ptr::null_mut(), bytes: 0 };
+            return Self { address: ptr::null_mut(), bytes: 0, label };
         }
-        let address = memory::allocate(data.len(), label);
+        let address = memory::allocate_for_request(data.len(), label);
         // SAFETY: just allocated, with as many bytes.
         unsafe { ptr::copy_nonoverlapping(data.as_ptr(), address, data.len()) };
-        Self { address, bytes: data.len() }
+        Self { address, bytes: data.len(), label }
     }
 
-    fn pointer(&self) -> Pvoid {
+    pub(super) fn pointer(&self) -> Pvoid {
         self.address.cast()
     }
 
-    fn read(&self, data: &mut [u8]) {
+    pub(super) fn read(&self, data: &mut [u8]) {
         if self.bytes > 0 {
             if let Some(offset) = memory::broken_fence(self.address) {
-                record(
-                    Rule::Access,
-                    format!("a property handler wrote at {offset} of a value of {} bytes", self.bytes),
-                );
+                let Self { bytes, label, .. } = self;
+                record(Rule::Access, format!("{label} was written at {offset} of {bytes} bytes"));
             }
             // SAFETY: the block has as many bytes as `data`, from which it was made.
             unsafe { ptr::copy_nonoverlapping(self.address, data.as_mut_ptr(), self.bytes) };
@@ -150,7 +157,7 @@ pub struct Property {
     pub set: Guid,
     /// The property in the set.
     pub id: u32,
-    /// One of [`verb`].
+    /// One of [`verb`], or several.
     pub verb: u32,
 }
 
@@ -172,6 +179,9 @@ impl Property {
 }
 
 /// A request on a filter: `instance` is what follows KSPROPERTY.
+///
+/// The driver's table comes first: the port driver answers what has no handler there
+/// (<https://learn.microsoft.com/windows-hardware/drivers/audio/audio-property-handlers>).
 pub(super) fn filter_request(
     filter: &FilterObject,
     property: Property,
@@ -179,6 +189,15 @@ pub(super) fn filter_request(
     value: &mut [u8],
 ) -> (NtStatus, u32) {
     let Property { set, id, verb } = property;
+    let automation = filter.description.automation;
+    // PortCls has the set of pins itself.
+    if verbs::asks_for_set(verb) && set == guid::KSPROPSETID_PIN {
+        return (NtStatus::SUCCESS, 0);
+    }
+    if verbs::asks_for_set(verb) || find_property(automation, &set, id).is_some() {
+        let target = Target { filter, minor: ptr::null_mut(), node: None, automation };
+        return request(&target, property, instance, value);
+    }
     let own = match set {
         guid::KSPROPSETID_PIN if verb & verb::GET != 0 => pin_request(filter, id, instance),
         guid::KSPROPSETID_AUDIO_SIGNAL_PROCESSING if verb & verb::GET != 0 && id == MODES => {
@@ -189,15 +208,7 @@ pub(super) fn filter_request(
     match own {
         Some(Ok(answer)) => give(&answer, value),
         Some(Err(status)) => (status, 0),
-        None => {
-            let target = Target {
-                filter,
-                minor: ptr::null_mut(),
-                node: None,
-                automation: filter.description.automation,
-            };
-            request(&target, property, instance, value)
-        }
+        None => (NtStatus::NOT_FOUND, 0),
     }
 }
 
@@ -220,36 +231,61 @@ pub(super) fn node_request(
 /// KSPROPERTY_AUDIOSIGNALPROCESSING_MODES, which PortCls answers from IMiniportAudioSignalProcessing: GetModes is asked
 /// for the count, then for the modes.
 fn modes(filter: &FilterObject, instance: &[u8]) -> Option<Result<Vec<u8>, NtStatus>> {
-    let miniport = filter.signal_processing.as_ref()?;
+    filter.signal_processing.as_ref()?;
     let Some(pin) = instance.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes)) else {
         return Some(Err(NtStatus::INVALID_PARAMETER));
     };
-    let ask = |modes: *mut Guid, count: &mut u32| {
-        let count: *mut u32 = count;
-        // SAFETY: the array has as many entries as the count says, and both live as long as the call.
-        let status = miniport.call("IMiniportAudioSignalProcessing::GetModes", |this, table| unsafe {
-            (table.get_modes)(this, pin, modes, count)
-        });
-        status.ok()
-    };
-    let mut count = 0;
-    if let Err(status) = ask(ptr::null_mut(), &mut count) {
+    let (status, count, _) = get_modes(filter, pin, None)?;
+    if let Err(status) = status.ok() {
         return Some(Err(status));
     }
     if count == 0 || count > 100 {
         record(Rule::Argument, format!("GetModes says that there are {count} modes"));
         return Some(Err(NtStatus::UNSUCCESSFUL));
     }
-    let mut modes = vec![Guid::default(); count as usize];
-    if let Err(status) = ask(modes.as_mut_ptr(), &mut count) {
+    let (short, room, _) = get_modes(filter, pin, Some(count - 1))?;
+    if short != NtStatus::BUFFER_TOO_SMALL || room != count {
+        let text = format!("GetModes with too little room: {short}, and {room} modes instead of {count}");
+        record(Rule::Argument, text);
+    }
+    let (status, given, modes) = get_modes(filter, pin, Some(count))?;
+    if let Err(status) = status.ok() {
         return Some(Err(status));
     }
-    let head = [8 + 16 * modes.len() as u32, modes.len() as u32];
-    Some(Ok(head
-        .iter()
-        .flat_map(|field| field.to_ne_bytes())
-        .chain(modes.iter().flat_map(bytes_of))
-        .collect()))
+    if given != count {
+        record(Rule::Argument, format!("GetModes says {count} modes, and then {given}"));
+    }
+    let wanted = [guid::AUDIO_SIGNALPROCESSINGMODE_DEFAULT, guid::AUDIO_SIGNALPROCESSINGMODE_RAW];
+    if !modes.chunks(size_of::<Guid>()).any(|mode| wanted.iter().any(|wanted| bytes_of(wanted) == mode)) {
+        record(
+            Rule::Argument,
+            "GetModes gives neither the default nor the raw mode; a driver needs one of them",
+        );
+    }
+    let head = [8 + modes.len() as u32, count];
+    Some(Ok(head.iter().flat_map(|field| field.to_ne_bytes()).chain(modes).collect()))
+}
+
+/// Calls GetModes with an array of `room` modes, or without one: the status, the count that came back, and the bytes of
+/// the array. `None`: the miniport has no such interface.
+pub(super) fn get_modes(
+    filter: &FilterObject,
+    pin: u32,
+    room: Option<u32>,
+) -> Option<(NtStatus, u32, Vec<u8>)> {
+    let miniport = filter.signal_processing.as_ref()?;
+    let mut count = room.unwrap_or(0);
+    let mut modes = vec![0; size_of::<Guid>() * count as usize];
+    let block = Block::new(&modes, "the array of GetModes");
+    // An array without room is an array all the same: not null, and nothing can be written there.
+    let array = if room == Some(0) { ptr::dangling_mut() } else { block.pointer().cast() };
+    let pointer = &raw mut count;
+    // SAFETY: the array has as many entries as the count says, and both live as long as the call.
+    let status = miniport.call("IMiniportAudioSignalProcessing::GetModes", |this, table| unsafe {
+        (table.get_modes)(this, pin, array, pointer)
+    });
+    block.read(&mut modes);
+    Some((status, count, modes))
 }
 
 /// The rule for values of any size: nothing asks for the size, too little is refused.
@@ -304,7 +340,7 @@ fn pin_request(filter: &FilterObject, id: u32, instance: &[u8]) -> Option<Result
             let head = [8 + ranges.len() as u32, count];
             Some(Ok(head.iter().flat_map(|field| field.to_ne_bytes()).chain(ranges).collect()))
         }
-        pin_property::DATAINTERSECTION => Some(intersection(filter, number, &instance[4..])),
+        pin_property::DATAINTERSECTION => Some(intersection::first(filter, number, &instance[4..])),
         _ => Some(Err(NtStatus::NOT_FOUND)),
     }
 }
@@ -351,86 +387,4 @@ fn bytes_of(guid: &Guid) -> Vec<u8> {
     bytes.extend_from_slice(&data3.to_ne_bytes());
     bytes.extend_from_slice(&data4);
     bytes
-}
-
-/// KSPROPERTY_PIN_DATAINTERSECTION: the first format that the client's ranges and the pin's have in common. `instance`
-/// is KSP_PIN's last field, then KSMULTIPLE_ITEM and the client's ranges.
-fn intersection(filter: &FilterObject, pin: u32, instance: &[u8]) -> Result<Vec<u8>, NtStatus> {
-    let (head, mut ranges) = instance.split_at_checked(12).ok_or(NtStatus::INVALID_PARAMETER)?;
-    let item = MultipleItem { size: word(head, 4), count: word(head, 8) };
-    ranges = ranges.get(..(item.size as usize).saturating_sub(8)).ok_or(NtStatus::INVALID_PARAMETER)?;
-    let mut status = NtStatus::NO_MATCH;
-    for _ in 0..item.count {
-        let size = ranges.first_chunk::<4>().map_or(0, |bytes| u32::from_ne_bytes(*bytes)) as usize;
-        if size < size_of::<DataRange>() || size > ranges.len() {
-            return Err(NtStatus::INVALID_PARAMETER);
-        }
-        for own in &filter.description.pins[pin as usize].ranges {
-            match intersect(filter, pin, &ranges[..size], *own) {
-                Ok(format) => return Ok(format),
-                Err(refusal) => status = refusal,
-            }
-        }
-        ranges = &ranges[size.next_multiple_of(8).min(ranges.len())..];
-    }
-    Err(status)
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_ne_bytes)
-}
-
-/// Asks the miniport for the intersection of two ranges: once for the size, once for the format.
-fn intersect(
-    filter: &FilterObject,
-    pin: u32,
-    client: &[u8],
-    own: *const DataRange,
-) -> Result<Vec<u8>, NtStatus> {
-    let client = AlignedFormat::new(client);
-    let ask = |capacity: u32, output: Pvoid| {
-        let mut length = u32::MAX;
-        // SAFETY: the ranges and the output live as long as the call.
-        let status = filter.miniport.call("IMiniport::DataRangeIntersection", |this, table| unsafe {
-            (table.data_range_intersection)(
-                this,
-                pin,
-                client.pointer(),
-                own,
-                capacity,
-                output,
-                &raw mut length,
-            )
-        });
-        (status, length)
-    };
-    let (status, size) = ask(0, ptr::null_mut());
-    if status != NtStatus::BUFFER_OVERFLOW {
-        if status.is_success() {
-            record(
-                Rule::Argument,
-                "DataRangeIntersection succeeded without a buffer; it returns STATUS_BUFFER_OVERFLOW",
-            );
-        }
-        return Err(status);
-    }
-    if !(size_of::<DataRange>()..=4096).contains(&(size as usize)) {
-        record(Rule::Argument, format!("DataRangeIntersection says that a format has {size} bytes"));
-        return Err(NtStatus::UNSUCCESSFUL);
-    }
-    let mut format = vec![0; size as usize];
-    let block = Block::new(&format, "the result of DataRangeIntersection");
-    let (status, length) = ask(size, block.pointer());
-    status.ok()?;
-    if length != size {
-        record(Rule::Argument, format!("DataRangeIntersection asked for {size} bytes and used {length}"));
-    }
-    block.read(&mut format);
-    if word(&format, 0) != size {
-        record(
-            Rule::Argument,
-            format!("DataRangeIntersection's format of {size} bytes says it has {}", word(&format, 0)),
-        );
-    }
-    Ok(format)
 }

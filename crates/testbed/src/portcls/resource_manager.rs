@@ -1,4 +1,4 @@
-//! IPortClsStreamResourceManager: a driver says which threads work for its streams.
+//! PcAddStreamResource and IPortClsStreamResourceManager: a driver says which threads work for its streams.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,6 +7,7 @@ use super::adapter;
 use super::interfaces::Unknown;
 use super::served::UNKNOWN;
 use crate::import;
+use crate::kernel::thread;
 use crate::machine::machine;
 use crate::nt::{DeviceObject, NtStatus, Pvoid};
 use crate::schedule::PASSIVE_LEVEL;
@@ -62,18 +63,46 @@ import! {
     /// Removes a resource again.
     fn IPortClsStreamResourceManager_RemoveStreamResource(this: Pvoid, handle: Pvoid) -> NtStatus, irql <= PASSIVE_LEVEL; {
         let _ = this;
-        let resources = machine().part::<Resources>();
-        let mut added = resources.added.borrow_mut();
-        match added.iter().position(|(known, _)| *known == handle.addr()) {
-            Some(index) => {
-                added.remove(index);
-                NtStatus::SUCCESS
-            }
-            None => {
-                record(Rule::Argument, "RemoveStreamResource: no such resource");
-                NtStatus::INVALID_PARAMETER
-            }
+        remove(handle)
+    }
+
+    /// Adds a resource of a stream.
+    pub(super) fn PcAddStreamResource(pdo: *mut DeviceObject, set: Pvoid, descriptor: *const StreamResourceDescriptor,
+        handle: *mut Pvoid) -> NtStatus, irql <= PASSIVE_LEVEL; {
+        let _ = set;
+        if !adapter::is_physical_device(pdo) {
+            record(Rule::Argument, "PcAddStreamResource: the device object is not the physical device of an adapter");
+            return NtStatus::INVALID_PARAMETER;
         }
+        add(descriptor, handle)
+    }
+
+    /// Removes a resource again.
+    pub(super) fn PcRemoveStreamResource(handle: Pvoid) -> NtStatus, irql <= PASSIVE_LEVEL; {
+        remove(handle)
+    }
+}
+
+fn remove(handle: Pvoid) -> NtStatus {
+    let resources = machine().part::<Resources>();
+    let mut added = resources.added.borrow_mut();
+    match added.iter().position(|(known, _)| *known == handle.addr()) {
+        Some(index) => {
+            added.remove(index);
+            NtStatus::SUCCESS
+        }
+        None => {
+            record(Rule::Argument, "RemoveStreamResource: no such resource");
+            NtStatus::INVALID_PARAMETER
+        }
+    }
+}
+
+/// Called when a thread of a driver ends.
+pub(super) fn thread_ends(thread: usize) {
+    let resources = machine().part::<Resources>();
+    if resources.added.borrow().iter().any(|(_, resource)| *resource == thread) {
+        record(Rule::Object, "a thread ends that is still a stream resource");
     }
 }
 
@@ -99,8 +128,8 @@ fn add(descriptor: *const StreamResourceDescriptor, handle: *mut Pvoid) -> NtSta
         );
         return NtStatus::INVALID_PARAMETER;
     }
-    if descriptor.kind == stream_resource::THREAD && descriptor.resource[0] == 0 {
-        record(Rule::Argument, "AddStreamResource: no thread");
+    if descriptor.kind == stream_resource::THREAD && thread::own_references(descriptor.resource[0]) == 0 {
+        record(Rule::Argument, "AddStreamResource: no thread that runs");
         return NtStatus::INVALID_PARAMETER;
     }
     let resources = machine().part::<Resources>();

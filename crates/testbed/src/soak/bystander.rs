@@ -79,7 +79,7 @@ fn act(world: &World, device: &Device, reader: &PositionReader) {
     match world.choice.below(12) {
         0..=2 => world.expect("GetPosition", reader.position(false).map(drop), &[]),
         3..=5 => world.expect("GetPosition", reader.position(true).map(drop), &[]),
-        6 | 7 => world.ask(device),
+        6 | 7 => world.ask(device, None),
         8 => {
             let refusals = [&GONE[..], &[NtStatus::INSUFFICIENT_RESOURCES]].concat();
             match device.new_stream(

@@ -5,13 +5,17 @@ use std::rc::Rc;
 
 use crate::client::{Buffer, Format};
 use crate::kernel::registry::Value;
+use crate::nt::Guid;
 use crate::portcls::abi::guid;
 use crate::schedule::{SplitMix, Time};
 
-/// Rates that a sound card may be asked for; some of them it has.
-const RATES: [u32; 8] = [44_100, 48_000, 96_000, 192_000, 8_000, 11_025, 88_200, 384_000];
-/// Sizes of a sample.
-const WIDTHS: [u16; 6] = [16, 24, 32, 8, 20, 64];
+/// Rates that a sound card may be asked for; the first six are common.
+const RATES: [u32; 9] = [44_100, 48_000, 88_200, 96_000, 176_400, 192_000, 8_000, 11_025, 384_000];
+/// Bits of a sample in memory, and how many of them are used; the first four are common.
+const SAMPLES: [(u16, u16); 8] =
+    [(16, 16), (24, 24), (32, 24), (32, 32), (8, 8), (20, 20), (64, 64), (32, 16)];
+/// The modes that Windows asks for when a driver lists them.
+const MODES: [Guid; 2] = [guid::AUDIO_SIGNALPROCESSINGMODE_DEFAULT, guid::AUDIO_SIGNALPROCESSINGMODE_RAW];
 
 /// A generator of choices. Clones go on with the same sequence.
 #[derive(Clone)]
@@ -63,14 +67,24 @@ impl Choice {
         (0..count).map(|_| self.number() as u8).collect()
     }
 
-    /// A format that the wire format can carry, most of the time.
+    /// A format that the wire format can carry, most of the time; more often with few channels than with many.
     pub(super) fn format(&self) -> Format {
         let known = !self.once_in(8);
-        let (rates, widths) = if known { (&RATES[..4], &WIDTHS[..3]) } else { (&RATES[..], &WIDTHS[..]) };
-        let channels = if known { 1 + self.below(2) as u16 } else { self.below(12) as u16 };
-        let mut format = Format::pcm(self.of(rates), self.of(widths), channels);
-        if self.once_in(4) {
-            format = format.plain();
+        let (rates, samples) = if known { (&RATES[..6], &SAMPLES[..4]) } else { (&RATES[..], &SAMPLES[..]) };
+        let channels = match self.below(4) {
+            _ if !known => self.below(12),
+            0..=1 => 1 + self.below(2),
+            _ => 1 + self.below(8),
+        };
+        let (bits, valid_bits) = self.of(samples);
+        let mut format = Format::pcm(self.of(rates), bits, channels as u16).with_valid_bits(valid_bits);
+        match self.below(8) {
+            0..=1 => format = format.plain(),
+            2..=3 => format = format.with_mask(self.below(0x800) as u32),
+            _ => {}
+        }
+        if self.once_in(3) {
+            format = format.with_mode(self.of(&MODES));
         }
         if self.once_in(12) {
             self.spoil(&mut format);
@@ -87,7 +101,7 @@ impl Choice {
             3 => format.mask = Some(self.number() as u32),
             4 => format.sub_format = guid::KSDATAFORMAT_SUBTYPE_FLOAT,
             5 => format.specifier = guid::KSDATAFORMAT_SPECIFIER_NONE,
-            _ => format.mode = Some(guid::AUDIO_SIGNALPROCESSINGMODE_DEFAULT),
+            _ => format.mode = Some(Guid::from_u128(self.number().into())),
         }
     }
 

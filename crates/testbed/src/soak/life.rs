@@ -7,7 +7,7 @@ use super::session::{self, GONE};
 use super::world::{Figures, SERVICE, World};
 use crate::device::PowerState;
 use crate::image::{Image, LoadError};
-use crate::kernel::registry;
+use crate::kernel::{etw, registry};
 use crate::nt::NtStatus;
 use crate::portcls::PnpState;
 use crate::schedule::{self, DISPATCH_LEVEL, PASSIVE_LEVEL};
@@ -57,6 +57,7 @@ fn config(choice: &Choice) -> Config {
         seed: Some(choice.number()),
         counter_frequency: choice.of(&[10_000_000, 10_000_000, 3_579_545, 24_000_000, 2_900_000_000]),
         clock_tick: choice.of(&[None, Some(15_625_000), Some(1_000_000)]),
+        events: choice.once_in(2).then(etw::Session::everything),
         wsk: wsk::Setup { provider_ready_after, sends, controls },
         ..Config::default()
     }
@@ -137,10 +138,13 @@ fn own(world: &World, device: Rc<Device>) {
         if world.removed.get() || device.state() != Some(PnpState::Started) {
             break;
         }
+        if world.choice.once_in(6) {
+            etw::record(world.choice.once_in(2).then(etw::Session::everything));
+        }
         match world.choice.below(8) {
             0 => restart(world, &device),
             1 => sleep(world, &device),
-            2 => (0..1 + world.choice.below(6)).for_each(|_| world.ask(&device)),
+            2 => (0..1 + world.choice.below(6)).for_each(|_| world.ask(&device, None)),
             _ => session::play(world, &device),
         }
         if world.choice.once_in(2) {

@@ -2,6 +2,7 @@
 //! time. It knows to the frame what has been played, from the clock alone.
 
 use super::choice::Choice;
+use super::packets::{END_OF_STREAM, Packets, Sound};
 use crate::client::{Buffer, Format, Stream};
 use crate::machine::machine;
 use crate::nt::{KEvent, NtStatus};
@@ -15,6 +16,10 @@ pub(super) struct Client {
     choice: Choice,
     /// What is in the buffer, as the client wrote it.
     ring: Vec<u8>,
+    /// What was announced of it; none without notifications.
+    packets: Option<Packets>,
+    /// The state, as far as the client knows.
+    state: KsState,
     /// Bytes since the stream was last in STOP: passed by the position, and written ahead of it.
     position: u64,
     written: u64,
@@ -25,8 +30,6 @@ pub(super) struct Client {
     pub(super) events: Vec<*mut KEvent>,
     /// The client knows when the stream ran; else it only knows what it was told.
     pub(super) exact: bool,
-    /// Events that were unregistered; nobody may set them.
-    pub(super) retired: Vec<*mut KEvent>,
 }
 
 impl Client {
@@ -36,13 +39,14 @@ impl Client {
             format,
             choice,
             ring: Vec::new(),
+            packets: None,
+            state: KsState::Stop,
             position: 0,
             written: 0,
             running: None,
             played: Vec::new(),
             events: Vec::new(),
             exact: true,
-            retired: Vec::new(),
         }
     }
 
@@ -71,9 +75,17 @@ impl Client {
         let now = (frames + played as u64) * self.frame();
         let size = self.ring.len();
         while self.position < now {
+            let (sound, until) = self
+                .packets
+                .as_ref()
+                .map_or((Sound::Buffer, u64::MAX), |packets| packets.sound(self.position));
             let at = (self.position % size as u64) as usize;
-            let count = (size - at).min((now - self.position) as usize);
-            self.played.extend_from_slice(&self.ring[at..at + count]);
+            let count = (size - at).min((now.min(until) - self.position) as usize);
+            match sound {
+                Sound::Buffer => self.played.extend_from_slice(&self.ring[at..at + count]),
+                Sound::Silence => self.played.resize(self.played.len() + count, 0),
+                Sound::Nothing => {}
+            }
             self.position += count as u64;
         }
         self.written = self.written.max(self.position);
@@ -87,15 +99,27 @@ impl Client {
                 self.running = Some((schedule::counter(), self.position / self.frame()));
             }
             KsState::Run => {}
-            KsState::Stop => (self.running, self.position, self.written) = (None, 0, 0),
+            KsState::Stop => {
+                (self.running, self.position, self.written) = (None, 0, 0);
+                if self.state != KsState::Stop {
+                    self.forget_packets();
+                }
+            }
             _ => self.running = None,
         }
+        self.state = self.stream.state();
+    }
+
+    /// SetState was called with STOP.
+    pub(super) fn forget_packets(&mut self) {
+        self.packets.iter_mut().for_each(Packets::reset);
     }
 
     /// Allocates a buffer, and an event if it has notifications.
     pub(super) fn allocate(&mut self, buffer: Buffer) -> Result<(), NtStatus> {
         self.stream.allocate(buffer)?;
         self.ring = vec![0; self.stream.buffer_bytes() as usize];
+        self.packets = Packets::new(self.ring.len() as u64, self.stream.notifications().into());
         self.written = self.position;
         Ok(())
     }
@@ -104,6 +128,70 @@ impl Client {
         self.catch_up();
         self.stream.free_buffer();
         self.ring.clear();
+        self.packets = None;
+    }
+
+    /// Announces a packet: mostly one that may be.
+    pub(super) fn announce(&mut self) -> Result<(), String> {
+        self.catch_up();
+        let choice = self.choice.clone();
+        let size = self.packets.as_ref().map_or(1, |packets| packets.size);
+        let playing = (self.position / size) as u32;
+        let number = match choice.below(8) {
+            0 => choice.number() as u32,
+            1 => playing.wrapping_add(choice.below(4) as u32).wrapping_sub(1),
+            _ => playing.wrapping_add(u32::from(self.is_running() || choice.once_in(2))),
+        };
+        // Of frames, as the audio engine has them.
+        let length = (choice.below(size + 1) / self.frame() * self.frame()) as u32;
+        let (flags, length) = match choice.below(24) {
+            0 => (END_OF_STREAM, length),
+            1 => (END_OF_STREAM, length.saturating_add(choice.number() as u32)),
+            2 => (choice.number() as u32, length),
+            _ => (0, choice.number() as u32),
+        };
+        let (position, running) = (self.position, self.is_running());
+        let expected = match &mut self.packets {
+            Some(packets) => packets.announce(number, flags, length, position, running),
+            None if flags & !END_OF_STREAM != 0 => Err(NtStatus::INVALID_PARAMETER),
+            None => Err(NtStatus::NOT_SUPPORTED),
+        };
+        let result = self.stream.set_write_packet(number, flags, length);
+        if self.exact && result != expected {
+            return Err(format!(
+                "packet {number} with flags {flags:#x} and length {length} at byte {position}: {result:?}, not {expected:?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Asks for the packet count and the presentation position, and compares.
+    pub(super) fn check_packets(&mut self) -> Result<(), String> {
+        self.catch_up();
+        let count = self.stream.packet_count();
+        let position = self.stream.presentation_position();
+        let Some(packets) = &self.packets else {
+            let refused = Err(NtStatus::NOT_SUPPORTED);
+            return if count == refused && position.map(drop) == refused.map(drop) {
+                Ok(())
+            } else {
+                Err(format!("without notifications: {count:?}, {position:?}"))
+            };
+        };
+        let position =
+            position.map_err(|status| format!("GetOutputStreamPresentationPosition returned {status}"))?;
+        let expected = (self.position / packets.size) as u32;
+        let frames = self.position / self.frame();
+        if self.exact && (count != Ok(expected) || position.blocks != frames) {
+            return Err(format!(
+                "packet {expected}, frame {frames}: the driver says {count:?}, {}",
+                position.blocks
+            ));
+        }
+        if self.exact && position.counter != schedule::counter() {
+            return Err(format!("a position of another time than now: {}", position.counter));
+        }
+        Ok(())
     }
 
     /// Writes new audio behind what is written: as much as there is room for, or less.

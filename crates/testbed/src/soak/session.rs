@@ -14,8 +14,8 @@ use crate::kernel::event;
 use crate::machine::machine;
 use crate::network;
 use crate::nt::NtStatus;
+use crate::portcls::CloseOrder;
 use crate::portcls::abi::KsState;
-use crate::portcls::{CloseOrder, pin_property};
 use crate::schedule::{self, BOOT_TIME, DISPATCH_LEVEL, PASSIVE_LEVEL, Time};
 use crate::trace;
 use crate::wsk::{self, Call, Completion, Fault};
@@ -106,7 +106,7 @@ fn open(world: &World, device: &Rc<Device>, format: &Format) -> Option<(Stream, 
     let what =
         format!("opening a stream of {} Hz, {} bits, {} channels", format.rate, format.bits, format.channels);
     let opened = world.attempt(&what, 260, &refusals, || device.open_pin(0, format));
-    if !world.removed.get() && format.mode.is_none() && proposed.is_ok() != opened.is_some() {
+    if !world.removed.get() && proposed.is_ok() != opened.is_some() {
         world.problem(format!("a proposed format got {proposed:?}, and opening it {}", opened.is_some()));
     }
     opened.map(|stream| (stream, world.figures.get().faults > faults))
@@ -127,7 +127,7 @@ impl Session<'_> {
 
     fn step(&mut self) {
         let choice = self.world.choice.clone();
-        match choice.below(20) {
+        match choice.below(22) {
             0..=5 => self.listen(choice.pause()),
             6 | 7 => self.ask_position(),
             8..=10 => self.set_state(choice.of(&STATES)),
@@ -139,6 +139,8 @@ impl Session<'_> {
             16 => self.break_network(),
             17 => self.run_for_long(),
             18 => self.write(),
+            19 => self.announce(),
+            20 => self.ask_packets(),
             _ => self.set_state(KsState::Run),
         }
     }
@@ -152,6 +154,16 @@ impl Session<'_> {
     fn write(&mut self) {
         let result = self.client.write();
         self.problem("writing", result);
+    }
+
+    fn announce(&mut self) {
+        let result = self.client.announce();
+        self.problem("announcing a packet", result);
+    }
+
+    fn ask_packets(&mut self) {
+        let result = self.client.check_packets();
+        self.problem("asking for packets", result);
     }
 
     /// Lets time pass, and writes.
@@ -217,9 +229,6 @@ impl Session<'_> {
     }
 
     fn set_state(&mut self, state: KsState) {
-        if self.losses.unknown && !self.client.has_buffer() {
-            return;
-        }
         let result = self.with_state(state, |client| client.stream.set_state(state));
         self.expect_state(state, result);
     }
@@ -230,6 +239,9 @@ impl Session<'_> {
             return;
         }
         let result = self.with_state(state, |client| client.stream.call_set_state(state));
+        if state == KsState::Stop {
+            self.client.forget_packets();
+        }
         self.expect_state(state, result);
     }
 
@@ -296,14 +308,12 @@ impl Session<'_> {
         }
         let result = client.stream.unregister_event(event);
         self.world.expect("UnregisterNotificationEvent", result, &[NtStatus::NOT_FOUND]);
-        event::reset(event);
         client.events.retain(|known| *known != event);
-        client.retired.push(event);
     }
 
     fn ask(&mut self) {
         let world = self.world;
-        match world.choice.below(5) {
+        match world.choice.below(4) {
             0 => {
                 let latency = self.client.stream.latency();
                 world.expect("GetHWLatency", latency.map(drop), &[]);
@@ -312,13 +322,7 @@ impl Session<'_> {
                 let registers = self.client.stream.registers();
                 world.expect("the registers", registers.map(drop), &[]);
             }
-            2 => {
-                let set = crate::portcls::abi::guid::KSPROPSETID_PIN;
-                let property = crate::portcls::Property::get(set, pin_property::PROPOSEDATAFORMAT);
-                let mut value = world.choice.bytes(world.choice.magnitude(200) as usize);
-                let _ = self.client.stream.property(property, &[], &mut value);
-            }
-            _ => world.ask(self.device),
+            _ => world.ask(self.device, Some(&self.client.stream)),
         }
     }
 
@@ -336,7 +340,7 @@ impl Session<'_> {
             schedule::sleep_until(schedule::now() + self.world.choice.pause());
             match self.world.choice.below(3) {
                 0 => self.ask_position(),
-                1 if self.client.has_buffer() => self.set_state(self.world.choice.of(&STATES)),
+                1 => self.set_state(self.world.choice.of(&STATES)),
                 _ => self.write(),
             }
         }
@@ -400,12 +404,9 @@ impl Session<'_> {
     fn close(mut self) {
         self.client.catch_up();
         trace::note(|| "the client closes the stream".to_owned());
-        let Client { stream, format, played, retired, .. } = self.client;
+        let Client { stream, format, played, .. } = self.client;
         stream.close_in_order(self.world.choice.of(&[CloseOrder::EventsFirst, CloseOrder::BufferFirst]));
         wsk::inject_no_more();
-        if retired.into_iter().any(|event| event::is_signaled(event)) {
-            self.world.problem("an event was set after it was unregistered");
-        }
         let Losses { sends, unlimited, unknown, .. } = self.losses;
         let demand = match (unknown, unlimited, sends) {
             (true, ..) => Demand::Frames,

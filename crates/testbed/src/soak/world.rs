@@ -6,6 +6,8 @@ use std::rc::Rc;
 
 use super::choice::Choice;
 use crate::Device;
+use crate::client::Stream;
+use crate::fuzz;
 use crate::kernel::driver::service_key;
 use crate::kernel::pool;
 use crate::kernel::registry::{self, Value};
@@ -123,9 +125,13 @@ impl World {
         }
     }
 
-    /// A request for a property with sizes and contents of any kind.
-    pub(super) fn ask(&self, device: &Device) {
-        super::request::ask(self, device);
+    /// A request of the fuzzer's for a property, of the stream if there is one. Whatever it is, the driver answers and
+    /// breaks no rule.
+    pub(super) fn ask(&self, device: &Device, stream: Option<&Stream>) {
+        let input = self.choice.bytes(8 + self.choice.magnitude(250) as usize);
+        let request = fuzz::property_request(&input, device);
+        let answer = request.ask(device, |_| stream);
+        trace::note(|| format!("{request}: {answer:?}"));
     }
 }
 

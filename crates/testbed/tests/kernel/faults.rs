@@ -37,6 +37,27 @@ fn overlapping_areas_are_reported_for_memcpy() {
     });
 }
 
+#[cfg(target_arch = "aarch64")]
+#[test]
+fn traps_breakpoints_divisions_and_fast_fails_are_reported() {
+    let traps: [(fn(), &str); 5] = [
+        // SAFETY: the instruction traps, which is what this test is about.
+        (|| unsafe { core::arch::asm!("udf #0") }, "trap"),
+        // SAFETY: as above.
+        (|| unsafe { core::arch::asm!("brk #1") }, "trap"),
+        // SAFETY: as above.
+        (|| unsafe { core::arch::asm!("brk #0xF000") }, "breakpoint"),
+        // SAFETY: as above.
+        (|| unsafe { core::arch::asm!("brk #0xF004") }, "division by zero"),
+        // SAFETY: as above.
+        (|| unsafe { core::arch::asm!("brk #0xF003", in("w0") 6) }, "fast fail with code 6"),
+    ];
+    for (trap, expected) in traps {
+        let text = breaks(Rule::Access, trap);
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn traps_breakpoints_and_fast_fails_are_reported() {

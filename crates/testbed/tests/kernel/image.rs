@@ -30,7 +30,8 @@ const EXECUTE: u32 = 0x2000_0000;
 const DISCARDABLE: u32 = 0x0200_0000;
 
 /// `ret`
-pub(super) const RETURN: &[u8] = &[0xC3];
+pub(super) const RETURN: &[u8] =
+    if cfg!(target_arch = "aarch64") { &[0xC0, 0x03, 0x5F, 0xD6] } else { &[0xC3] };
 
 /// Bytes at offsets.
 struct Bytes(Vec<u8>);
@@ -134,7 +135,7 @@ fn what_is_no_driver_for_this_processor_is_refused() {
     let mut other = Bytes(image(RETURN, RETURN, &[]));
     other.put_u16(0x44, 0x14C);
     let error = Image::from_bytes("a", other.0).err().expect("an error").to_string();
-    assert!(error.contains("another processor (machine 0x014c"), "{error}");
+    assert!(error.contains("the file is for x86"), "{error}");
     assert!(matches!(Image::open("/nonexistent"), Err(LoadError::File(_))));
 }
 
@@ -284,6 +285,57 @@ mod x64 {
             let entry = [0x31, 0xC0, 0xC3];
             load(image(&entry, RETURN, &[])).expect("a driver").unload();
         });
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm64 {
+    use testbed::image::stubs;
+
+    use super::*;
+
+    /// `ldr x16, [pc + distance]`
+    fn load_from(distance: u32) -> u32 {
+        0x5800_0010 | (distance >> 2 & 0x7_FFFF) << 5
+    }
+
+    /// `stp x29, x30, [sp, #-16]!`, the function of the first import, `ldp x29, x30, [sp], #16; ret`
+    fn calling_entry() -> Vec<u8> {
+        let code =
+            [0xA9BF_7BFD, load_from(RDATA.wrapping_sub(INIT + 4)), 0xD63F_0200, 0xA8C1_7BFD, 0xD65F_03C0];
+        code.into_iter().flat_map(u32::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn an_imported_function_is_called() {
+        let bytes = image(&calling_entry(), RETURN, &[("ntoskrnl.exe", "KeGetCurrentIrql")]);
+        let config = Config { measure: true, ..Config::default() };
+        let outcome = Machine::run(config, move || load(bytes).is_ok());
+        assert!(outcome.driver.crossings.contains(&("KeGetCurrentIrql", 1)));
+        assert!(outcome.expect_clean());
+    }
+
+    #[test]
+    fn a_missing_function_has_a_stub_if_that_is_wanted() {
+        clean(|| {
+            stubs::stub_missing(true);
+            let error = load(image(&calling_entry(), RETURN, &[("ntoskrnl.exe", "KeInventedHere")])).err();
+            assert_eq!(error, Some(LoadError::DriverEntry(NtStatus::NOT_IMPLEMENTED)));
+            assert_eq!(stubs::stubs(), [("ntoskrnl.exe!KeInventedHere".to_owned(), 1)]);
+        });
+    }
+
+    #[test]
+    fn text_cannot_be_written() {
+        let text = breaks(Rule::Access, || {
+            // `adr x0, TEXT; str wzr, [x0]`
+            let distance = TEXT.wrapping_sub(INIT) as i32;
+            let adr = 0x1000_0000 | (distance as u32 & 3) << 29 | (distance as u32 >> 2 & 0x7_FFFF) << 5;
+            let entry: Vec<u8> = [adr, 0xB900_001F].into_iter().flat_map(u32::to_le_bytes).collect();
+            let _ = load(image(&entry, RETURN, &[]));
+        });
+        assert!(text.contains("writes to") && text.contains("test.sys .text, RVA 0x1000"), "{text}");
+        assert!(text.contains("at test.sys INIT, RVA 0x4004"), "{text}");
     }
 }
 

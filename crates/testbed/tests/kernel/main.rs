@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "imported functions are called with raw pointers, as drivers call them")]
 
+mod events;
 mod faults;
 mod image;
 mod injection;

@@ -2,12 +2,12 @@
 
 use testbed::client::{Buffer, Format};
 use testbed::device::{Filter, PowerState};
-use testbed::nt::Guid;
+use testbed::nt::{Guid, NtStatus};
 use testbed::portcls::abi::{KsState, guid};
-use testbed::portcls::{Property, pin_property};
+use testbed::portcls::{AudioInterface, Property, pin_property};
 use testbed::{Device, Driver};
 
-use crate::rules;
+use crate::{cyclic, rules, run_with};
 
 rules! {
     com_call_after_release: Com, "AddRef was called on", "IUnknown_AddRef";
@@ -58,6 +58,7 @@ rules! {
     pc_intersection_absurd: Argument, "a format has 5 bytes", "DataRangeIntersection";
     pc_intersection_other_format: Argument, "format of 82 bytes says it has 80", "DataRangeIntersection";
     pc_intersection_other_length: Argument, "asked for 82 bytes and used 80", "DataRangeIntersection";
+    pc_intersection_outside: Argument, "picked 44100 Hz, outside of the pin's range", "DataRangeIntersection";
     pc_intersection_without_buffer: Argument, "succeeded without a buffer", "DataRangeIntersection";
     pc_latency_not_filled: Argument, "did not fill", "GetHWLatency";
     pc_map_cache: Argument, "cache type 9", "MapAllocatedPages";
@@ -68,6 +69,7 @@ rules! {
     pc_pin_flow: Argument, "data flow 3 is neither in nor out", "IPort_Init";
     pc_pin_least_above_most: Argument, "at least 2 and at most 1 instances", "IPort_Init";
     pc_pin_no_instances: Argument, "a pin for clients that allows no instance", "IPort_Init";
+    pc_pin_not_described: Argument, "a stream of pin 7, which is not described", "thread user";
     pc_pin_no_ranges: Argument, "no data ranges", "IPort_Init";
     pc_pin_size: Argument, "PinSize is 116; it must be a multiple of 8", "IPort_Init";
     pc_port_of_other_device: Argument, "is not one of PcAddAdapterDevice", "IPort_Init";
@@ -81,7 +83,7 @@ rules! {
     pc_property_size: Argument, "PropertyItemSize is 28", "IPort_Init";
     pc_property_without_handler: Argument, "property 1 of the filter has no handler", "IPort_Init";
     pc_property_writes_far: Access, "after the end of the value of a property request", "a property handler";
-    pc_property_writes_more: Access, "a property handler wrote at 4 of a value of 4 bytes", "thread user";
+    pc_property_writes_more: Access, "the value of a property request was written at 4 of 4 bytes", "thread user";
     pc_range_empty: Argument, "contains no format", "IPort_Init";
     pc_range_misaligned: Argument, "is not aligned", "IPort_Init";
     pc_range_not_audio: Argument, "an audio data range of 80 bytes, not 88", "IPort_Init";
@@ -112,6 +114,32 @@ rules! {
     pc_resource_without_thread: Argument, "no thread", "AddStreamResource";
     pc_unregistered_no_port: Argument, "the object passed is not a port", "UnregisterSubdevice";
     pc_unregistered_twice: Argument, "a port that is not registered", "UnregisterSubdevice";
+    com_freed_at_the_end: Com, "the stream was freed while Windows holds 1 references on it", "thread user";
+    com_other_identity: Com, "IMiniportAudioSignalProcessing belongs to another object", "IPort_Init";
+    com_refuses_unknown: Com, "the stream: QueryInterface refuses IUnknown", "thread user";
+    com_release_counts_low: Com, "Release returned 0, but Windows holds 1 references", "thread user";
+    com_release_returns_zero: Com, "the stream: Release returned 0 while a reference is held", "thread user";
+    event_set_when_unregistered: Object, "freed a notification event", "KeSetEvent";
+    output_count_goes_back: Argument, "GetPacketCount says 0, and before 1", "thread user";
+    output_counter_goes_back: Argument, "and before of", "GetOutputStreamPresentationPosition tells of counter";
+    output_counter_in_future: Argument, "and now it is", "GetOutputStreamPresentationPosition tells of counter";
+    output_position_beyond_packet: Argument, "frame 513, is in packet 1, and GetPacketCount says 0", "thread user";
+    output_position_goes_back: Argument, "tells of frame 9, and before of 10", "thread user";
+    mode_count_changes: Argument, "GetModes says 1 modes, and then 0", "thread user";
+    mode_ignores_room: Argument, "GetModes with too little room", "thread user";
+    mode_neither: Argument, "neither the default nor the raw mode", "thread user";
+    mode_none: Argument, "GetModes says that there are 0 modes", "thread user";
+    mode_writes_more: Access, "0 bytes after the end of the array of GetModes", "GetModes";
+    packet_unequal: Argument, "4095 bytes are not 2 equal packets", "thread user";
+    pc_attribute_short: Argument, "an attribute of 16 bytes", "IPort_Init";
+    pc_attributes_empty: Argument, "an empty list of attributes", "IPort_Init";
+    pc_deleted_by_itself: Unload, "was unloaded with 1 devices", "PcDriverUnload";
+    pc_filter_without_pins: Argument, "a filter without pins", "IPort_Init";
+    pc_intersection_ignores_room: Argument, "when the buffer was too small", "thread user";
+    pc_property_size_untold: Argument, "a buffer is needed, and no size is told", "thread user";
+    pc_resource_by_function: Argument, "not the physical device of an adapter", "PcAddStreamResource";
+    pc_resource_of_ended_thread: Object, "a thread ends that is still a stream resource", "system thread of rules.sys";
+    pc_unload_not_chained: Unload, "does not call the one that PcInitializeAdapterDriver installed", "thread user";
 }
 
 /// The set of the device's one property.
@@ -132,20 +160,70 @@ pub(crate) fn live(driver: &Driver) {
 
 fn play(device: &Device) {
     let format = Format::pcm(48000, 16, 2);
+    if device.audio_interface() == Some(AudioInterface::WaveCyclic) {
+        return cyclic::play(device, &format);
+    }
+    if let Ok(stream) = device.new_stream(7, false, &format, &format.to_bytes()) {
+        stream.property(Property::get(PROPERTIES, 1), &[], &mut [0; 4]);
+    }
     let Ok(mut stream) = device.open_pin(0, &format) else { return };
-    if stream.allocate(Buffer::Polled { bytes: 4096 }).is_ok() {
+    let polled = Buffer::Polled { bytes: 4096 };
+    let allocated = match stream.allocate(Buffer::Notified { bytes: 4096, count: 2 }) {
+        Err(NtStatus::INVALID_DEVICE_REQUEST) => stream.allocate(polled),
+        status => status,
+    };
+    if allocated.is_ok() {
         let _ = stream.set_state(KsState::Run);
         let _ = stream.position();
         let _ = stream.latency();
         let _ = stream.registers();
+        for _ in 0..2 {
+            let _ = stream.packet_count();
+            let _ = stream.presentation_position();
+        }
         let _ = device.set_power(PowerState::D3);
         let _ = device.set_power(PowerState::D0);
     }
     stream.close();
 }
 
+/// Whether a pin that ran, asleep or before, and must run again after sleep, is one that a driver may leave paused.
+#[test]
+fn only_a_client_that_lets_a_pin_without_a_buffer_run_while_the_device_sleeps_has_made_a_mistake_itself() {
+    fn violations(has_buffer: bool, ran_before: bool) -> usize {
+        // It refuses to run for the second time.
+        let outcome = run_with("pc_stream_stays_asleep".to_owned(), move |driver| {
+            let device = Device::add(driver).expect("a device");
+            device.start().expect("it starts");
+            let mut stream = device.open_pin(0, &Format::pcm(48_000, 16, 2)).expect("a stream");
+            if has_buffer {
+                stream.allocate(Buffer::Polled { bytes: 4096 }).expect("a buffer");
+            }
+            stream.set_state(KsState::Run).expect("it runs");
+            if !ran_before {
+                stream.set_state(KsState::Pause).expect("it pauses");
+            }
+            device.set_power(PowerState::D3).expect("it sleeps");
+            if !ran_before {
+                stream.set_state(KsState::Run).expect("it will run");
+            }
+            device.set_power(PowerState::D0).expect("it wakes");
+            assert_eq!(stream.state(), KsState::Pause);
+            stream.close();
+            device.remove().expect("it goes");
+        });
+        assert_eq!(outcome.value, Some(Some(())));
+        outcome.violations.len()
+    }
+    let found = [(false, false), (false, true), (true, false), (true, true)]
+        .map(|(has_buffer, ran_before)| violations(has_buffer, ran_before));
+    assert_eq!(found, [0, 1, 1, 1]);
+}
+
 fn ask(device: &Device) {
-    device.property(Filter::Wave, Property::get(PROPERTIES, 1), &[], &mut [0; 4]);
+    for value in [&mut [][..], &mut [0; 4]] {
+        device.property(Filter::Wave, Property::get(PROPERTIES, 1), &[], value);
+    }
     let range = [
         guid::KSDATAFORMAT_TYPE_AUDIO,
         guid::KSDATAFORMAT_SUBTYPE_PCM,
@@ -156,6 +234,8 @@ fn ask(device: &Device) {
     let instance: Vec<u8> = words.chain(range.iter().flat_map(bytes_of)).collect();
     let intersection = Property::get(guid::KSPROPSETID_PIN, pin_property::DATAINTERSECTION);
     device.property(Filter::Wave, intersection, &instance, &mut [0; 128]);
+    let modes = Property::get(guid::KSPROPSETID_AUDIO_SIGNAL_PROCESSING, 0);
+    device.property(Filter::Wave, modes, &[0; 8], &mut [0; 64]);
 }
 
 fn bytes_of(guid: &Guid) -> Vec<u8> {

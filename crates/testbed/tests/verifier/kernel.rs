@@ -7,7 +7,6 @@ rules! {
     irql_wait_at_dispatch: Irql, "waits at IRQL 2", "KeWaitForSingleObject";
     irql_raise_lowers: Irql, "raising the IRQL from 2 to 1 lowers it", "KfRaiseIrql";
     irql_lower_raises: Irql, "lowering the IRQL from 0 to 1 raises it", "KeLowerIrql";
-    irql_written_absurd: Irql, "16 is written to CR8", "DriverEntry";
     irql_unbalanced: IrqlUnbalanced, "was called at IRQL 0 and returned at 2", "DriverEntry";
     irql_pageable_code: Access, "rules.sys PAGE", "may be paged out at DISPATCH_LEVEL";
     irql_unicode_print: Irql, "Unicode text at PASSIVE_LEVEL only", "DbgPrint";
@@ -22,8 +21,9 @@ rules! {
     spin_across_wait: SpinLock, "waits while a spin lock is held", "KeWaitForSingleObject";
     spin_across_return: SpinLock, "with 0 spin lock(s) held and returned with 1", "deferred procedure";
     spin_lowered: SpinLock, "the IRQL is lowered to 0 while a spin lock is held", "KeLowerIrql";
-    spin_lowered_by_hand: SpinLock, "the IRQL is lowered to 0 while a spin lock is held", "DriverEntry";
     spin_initialised_while_held: SpinLock, "initialised while it is held", "KeInitializeSpinLock";
+    spin_released_low: SpinLock, "the IRQL is lowered to 0 while a spin lock is held", "KeLowerIrql"
+        then SpinLock "a spin lock is released below DISPATCH_LEVEL";
 
     argument_version_size: Argument, "RtlGetVersion with a structure of 4 bytes", "RtlGetVersion";
     argument_copy_overlaps: Argument, "areas that overlap", "memcpy";

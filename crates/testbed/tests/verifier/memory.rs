@@ -28,7 +28,6 @@ rules! {
     access_constant_written: Access, "(rules.sys .rdata", "DriverEntry";
     access_data_executed: Access, "executes", "rules.sys .data";
     access_bad_argument: Access, "a function of the testbed, on the driver's behalf", "KeInitializeSpinLock";
-    access_not_canonical: Access, "an address that is not canonical", "DriverEntry";
     access_trap: Access, "a compiler's trap", "DriverEntry";
     access_breakpoint: Access, "a breakpoint at rules.sys", "DriverEntry";
     access_division: Access, "a division by zero", "DriverEntry";

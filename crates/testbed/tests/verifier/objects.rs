@@ -27,6 +27,11 @@ rules! {
     thread_terminates_foreign: Object, "by a thread that is no system thread", "PsTerminateSystemThread";
     thread_ends_high: IrqlUnbalanced, "was called at IRQL 0 and returned at 2", "thread routine";
     thread_ends_with_mutex: Object, "a thread ends while it owns a mutex", "system thread of rules.sys";
+    thread_ends_with_spin_lock: IrqlUnbalanced, "was called at IRQL 0 and returned at 2", "thread routine"
+        then SpinLock "with 0 spin lock(s) held and returned with 1"
+        then SpinLock "a thread ends while it holds a spin lock";
+    thread_terminates_high: Irql, "may be called at IRQL 0 at most, and was called at 2", "PsTerminateSystemThread"
+        then IrqlUnbalanced "a thread ends at IRQL 2";
 
     timer_freed_while_set: Object, "a timer is freed while it is set", "ExFreePool";
     timer_initialised_while_set: Object, "a timer is initialised while it is set", "KeInitializeTimer";

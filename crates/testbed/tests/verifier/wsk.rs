@@ -33,10 +33,17 @@ rules! {
     wsk_send_flags: Argument, "the flags are reserved and must be zero", "WskSendTo";
     wsk_send_control: Argument, "control information", "WskSendTo";
     wsk_send_no_buffer: Argument, "no WSK_BUF", "WskSendTo";
-    wsk_send_beyond_list: Argument, "WskSendTo", "WskSendTo";
+    wsk_send_beyond_list: Argument, "length 65 is 1 more than its MDLs describe", "WskSendTo";
+    wsk_send_unlocked: Argument, "the pages of an MDL are not locked", "WskSendTo";
+    wsk_send_from_outside: Argument, "offset 64 lies outside of its first MDL (64 bytes)", "WskSendTo";
+    wsk_send_of_freed: Argument, "an MDL describes 32 bytes of", "WskSendTo";
     wsk_bind_high: Irql, "may be called at IRQL 2 at most, and was called at 3", "WskBind";
     wsk_buffer_freed: Pool, "the buffer was freed before the request completed", "WskSendTo";
     wsk_buffer_changed: Argument, "the buffer was changed before the request completed", "WskSendTo";
     wsk_list_freed: Mdl, "a list is freed while WskSendTo uses it", "IoFreeMdl";
     wsk_request_freed: Irp, "freed while it is in flight (WskSendTo)", "IoFreeIrp";
+    wsk_pages_freed: Mdl, "pages are freed while WskSendTo uses them", "MmFreePagesFromMdl"
+        then Pool "the buffer was freed before the request completed";
+    wsk_unloaded_with_socket: Unload, "unloaded while registered with Winsock Kernel (1 captures)", "thread user"
+        then Unload "the driver was unloaded with a socket open";
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use protocol::{CounterFrequency, PositionClock};
 use testbed::DriverUse;
-use testbed::playback::{self, COUNTER_FREQUENCY, Performance, Plan, quantile};
+use testbed::playback::{self, COUNTER_FREQUENCY, Performance, Plan, milliseconds, quantile};
 
 /// The figures of one driver file.
 pub struct Figures {
@@ -46,10 +46,10 @@ impl Figures {
         let frequency = CounterFrequency::new(COUNTER_FREQUENCY).map_err(|_| anyhow!("no frequency"))?;
         let end = streamed.started + PositionClock::new(format.rate(), frequency).ticks_for(frames);
         let seconds = frames as f64 / f64::from(format.rate().get());
-        let since = |counter: u64, base: u64| ms(counter as i64 - base as i64);
+        let since = |counter: u64, base: u64| milliseconds(counter as i64 - base as i64);
         let mut lateness: Vec<f64> = playback::lateness(format, streamed.started, &performance.departures)
             .into_iter()
-            .map(ms)
+            .map(milliseconds)
             .collect();
         lateness.sort_unstable_by(f64::total_cmp);
         let wakes = wakes(&performance.driver).saturating_sub(wakes(&streamed.start_up));
@@ -63,7 +63,7 @@ impl Figures {
             seconds,
             cpu,
             wakes: wakes as f64 / seconds,
-            pool: streamed.peak_pool,
+            pool: streamed.memory.blocks,
             first: performance.departures.first().map(|first| since(first.counter, streamed.started)),
             last: performance.departures.last().map(|last| since(last.counter, end)),
             lost: frames as i64 - (bytes / frame) as i64,
@@ -118,9 +118,5 @@ fn wakes(used: &DriverUse) -> u64 {
         name.starts_with("KeWaitFor")
             || matches!(name, "deferred procedure" | "work item routine" | "ExTimerCallback")
     };
-    used.crossings.iter().filter(|(name, _)| is_one(name)).map(|(_, count)| count).sum()
-}
-
-fn ms(ticks: i64) -> f64 {
-    ticks as f64 * 1e3 / COUNTER_FREQUENCY as f64
+    used.calls(is_one)
 }

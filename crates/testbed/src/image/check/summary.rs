@@ -8,6 +8,7 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, ImageThunkData, PeFi
 use object::read::pe::{Import as Thunk, ImportTable};
 
 use super::{Import, Problem};
+use crate::image::Processor;
 
 /// What a driver file says about itself. `Display` is a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,9 @@ impl ImageSummary {
     /// # Errors
     /// The file is no 64-bit PE image, or a table leads out of the file.
     pub fn read(bytes: &[u8]) -> Result<Self, Problem> {
+        if Processor::of_file(bytes) == Some(Processor::X86) {
+            return Err(Problem::NotAnImage("it is for x86".to_owned()));
+        }
         let unreadable = |error: object::read::Error| Problem::NotAnImage(error.to_string());
         let file = PeFile64::parse(bytes).map_err(unreadable)?;
         let header = file.nt_headers().optional_header();
@@ -158,6 +162,10 @@ fn imported_name(table: &ImportTable, thunk: pe::ImageThunkData64) -> object::re
 
 impl fmt::Display for ImageSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.processor() {
+            Some(processor) => writeln!(f, "processor    {processor}")?,
+            None => writeln!(f, "processor    unknown ({:#06x})", self.machine)?,
+        }
         writeln!(f, "size         {} bytes", self.size)?;
         writeln!(f, "checksum     {:#x}", self.stored_checksum)?;
         writeln!(f, "entry point  {:#x}", self.entry_point)?;

@@ -162,6 +162,7 @@ fn a_sound_driver_passes_and_is_summarized() {
     ];
     assert_eq!(summary.imports, expected);
     let table = summary.to_string();
+    assert!(table.starts_with("processor    x64\n"), "{table}");
     assert!(table.contains("imports      ntoskrnl.exe: KeSetEvent, memcpy\n"), "{table}");
 }
 
@@ -185,8 +186,22 @@ fn a_truncated_image_is_refused_wherever_it_ends() {
 }
 
 #[test]
+fn a_driver_for_arm64_passes_and_says_so() {
+    let image = Image { machine: pe::IMAGE_FILE_MACHINE_ARM64, ..Image::default() };
+    let summary = check(&image.build(), true).expect("no problem");
+    assert!(summary.to_string().starts_with("processor    arm64\n"), "{summary}");
+}
+
+#[test]
+fn a_driver_for_x86_is_refused_and_says_so() {
+    let image = Image { is_64: false, machine: pe::IMAGE_FILE_MACHINE_I386, ..Image::default() };
+    let problems = check(&image.build(), true).expect_err("another machine");
+    assert_eq!(problems[0].to_string(), "not a 64-bit PE image: it is for x86");
+}
+
+#[test]
 fn another_machine_is_refused() {
-    let machine = pe::IMAGE_FILE_MACHINE_ARM64;
+    let machine = pe::IMAGE_FILE_MACHINE_ARMNT;
     breaks(Image { machine, ..Image::default() }, Problem::Machine(machine.0));
 }
 
