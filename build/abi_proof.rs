@@ -1,6 +1,6 @@
 //! Generates what `src/abi/proof.rs` compares the declarations of `src/abi` with.
 //!
-//! bindgen reads the genuine `portcls.h`, `ks.h`, `ksmedia.h` and `wsk.h` and writes `OUT_DIR/genuine.rs`.
+//! bindgen reads the genuine `portcls.h`, `ks.h`, `ksmedia.h`, `wsk.h` and `evntrace.h` and writes `OUT_DIR/genuine.rs`.
 //! It reads them as C, in which an interface is a structure with a pointer to a structure of named function pointers.
 //!
 //! bindgen does not see macros that are casts, nor the value of a GUID. So every constant and GUID that `proof.rs`
@@ -25,12 +25,16 @@ const DECLARATIONS: &[(&str, &str)] = &[
     ("portcls/function.rs", include_str!("../src/abi/portcls/function.rs")),
     ("portcls/miniport.rs", include_str!("../src/abi/portcls/miniport.rs")),
     ("portcls/port.rs", include_str!("../src/abi/portcls/port.rs")),
+    ("portcls/stream_resource.rs", include_str!("../src/abi/portcls/stream_resource.rs")),
 ];
 
 /// The headers, in an order in which nothing after the new `DEFINE_GUID` defines that macro again.
 const HEADERS: &str = r"
 #include <ntifs.h>
 #include <ntddk.h>
+#define WINNT
+#include <evntrace.h>
+#undef WINNT
 #include <windef.h>
 #define _WINSOCK_DEPRECATED_NO_WARNINGS
 #include <ws2def.h>
@@ -73,7 +77,10 @@ pub fn prove() -> Result<(), Box<dyn Error>> {
         .layout_tests(false)
         .allowlist_var("(constant|guid_high|guid_low)_.*");
     for name in declared {
-        builder = builder.allowlist_type(name).allowlist_function(name);
+        builder = builder.allowlist_type(name);
+    }
+    for name in listed_functions() {
+        builder = builder.allowlist_function(name);
     }
     let out = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
     let types = builder.generate()?.to_string();
@@ -148,6 +155,12 @@ fn listed(list: &str) -> Vec<&'static str> {
         .map(str::trim)
         .filter(|name| !name.is_empty())
         .collect()
+}
+
+/// The names in the lists `functions! { name(...), ... }` of `proof.rs`.
+fn listed_functions() -> impl Iterator<Item = &'static str> {
+    let lists = PROOF.split("\nfunctions! {").skip(1).filter_map(|rest| rest.split_once('}'));
+    lists.flat_map(|(list, _)| list.lines()).filter_map(|line| Some(line.split_once('(')?.0.trim()))
 }
 
 /// The names of all public items of `src/abi`, which must all be in `proof.rs`.

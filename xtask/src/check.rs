@@ -5,9 +5,15 @@ mod tidy;
 
 use anyhow::{Result, bail};
 
+use crate::abi;
 use crate::driver::{self, CROSS, with_libclang};
-use crate::prerequisites::{NIGHTLY_MIRI, Need};
+use crate::prerequisites::{
+    ARM64_C_COMPILER, ARM64_C_LIBRARY, EMULATOR, LINUX_ARM64_TARGET, NIGHTLY_MIRI, Need, Policy,
+    WINDOWS_ARM64_TARGET,
+};
 use crate::process::{self, cargo};
+use crate::target::Target;
+use crate::test;
 
 /// What the checks need besides Rust: the driver has to compile.
 pub const NEEDS: &[Need] = driver::NEEDS;
@@ -19,15 +25,18 @@ const ROOT: &str = ".";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// What the thorough checks need beyond that.
-pub const THOROUGH_NEEDS: &[Need] = &[NIGHTLY_MIRI];
+pub const THOROUGH_NEEDS: &[Need] =
+    &[NIGHTLY_MIRI, WINDOWS_ARM64_TARGET, LINUX_ARM64_TARGET, ARM64_C_COMPILER, ARM64_C_LIBRARY, EMULATOR];
 
-/// The memory model: every access that `protocol` makes, and every order of its atomic operations.
-const THOROUGH_STEPS: &[Step] = &[("protocol under Miri", miri), ("protocol under loom", loom)];
+/// The memory model: every access that `protocol` makes, and every order of its atomic operations. And another processor.
+const THOROUGH_STEPS: &[Step] =
+    &[("protocol under Miri", miri), ("protocol under loom", loom), ("tests of the arm64 driver", arm64)];
 
 /// In this order, the quick ones first.
 const STEPS: &[Step] = &[
     ("house rules", tidy::check),
     ("manifests", manifests::check),
+    ("declarations of Windows", abi::check),
     ("formatting", formatting),
     ("lints", lints),
     ("lints of the driver", driver_lints),
@@ -94,6 +103,10 @@ fn loom() -> Result<()> {
     let arguments =
         ["test", "--package", "protocol", "--test", "loom", "--release", "--target-dir", "target/loom"];
     process::run(cargo(ROOT, &arguments).env("RUSTFLAGS", "--cfg loom"))
+}
+
+fn arm64() -> Result<()> {
+    test::run(Target::Arm64, Policy::Report)
 }
 
 fn run_cargo(directory: &str, arguments: &[&str]) -> Result<()> {

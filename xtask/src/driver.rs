@@ -5,11 +5,12 @@ use std::{env, fs};
 
 use anyhow::{Context, Result};
 
-use crate::prerequisites::{CLANG_HEADERS, LIBCLANG, LIBCLANG_DIRECTORY, NT_HEADERS, Need, WINDOWS_TARGET};
+use crate::prerequisites::{LIBCLANG_DIRECTORY, Need};
 use crate::process::{cargo, root, run};
+use crate::target::Target;
 
-/// What the build needs besides Rust.
-pub const NEEDS: &[Need] = &[LIBCLANG, CLANG_HEADERS, NT_HEADERS, WINDOWS_TARGET];
+/// What the build for this computer's processor needs besides Rust.
+pub const NEEDS: &[Need] = Target::HOST.needs();
 
 /// How to build.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,19 +35,20 @@ impl Profile {
     }
 }
 
-/// Builds and checks the driver, and returns the path of `scream.sys`.
+/// Builds and checks the driver for this computer's processor, and returns the path of `scream.sys`.
 ///
 /// # Errors
 /// The build fails, or the file breaks a rule.
 pub fn build(profile: Profile) -> Result<PathBuf> {
-    let mut command = cargo(CROSS, &["build"]);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
-    run(with_libclang(&mut command))?;
-    let directory = target_directory().join("x86_64-pc-windows-msvc").join(profile.directory());
-    let (linked, driver) = (directory.join("scream.dll"), directory.join("scream.sys"));
-    fs::copy(&linked, &driver).with_context(|| format!("cannot copy {}", linked.display()))?;
+    build_for(Target::HOST, profile)
+}
+
+/// Builds and checks the driver for a processor, and returns the path of `scream.sys`.
+///
+/// # Errors
+/// The build fails, or the file breaks a rule.
+pub fn build_for(target: Target, profile: Profile) -> Result<PathBuf> {
+    let driver = build_package("scream", target, profile)?;
     crate::image::check(&driver, profile)?;
     Ok(driver)
 }
@@ -55,11 +57,21 @@ pub fn build(profile: Profile) -> Result<PathBuf> {
 ///
 /// # Errors
 /// The build fails.
-pub fn build_rules() -> Result<PathBuf> {
+pub fn build_rules(target: Target) -> Result<PathBuf> {
     // Optimized, as it is then the same image for everybody, and what its cases do stays in their own functions.
-    run(with_libclang(&mut cargo(CROSS, &["build", "--release", "--package", "rules"])))?;
-    let directory = target_directory().join("x86_64-pc-windows-msvc").join(Profile::Release.directory());
-    let (linked, driver) = (directory.join("rules.dll"), directory.join("rules.sys"));
+    build_package("rules", target, Profile::Release)
+}
+
+/// Builds a package of `cross/`, and gives the file the name that Windows expects.
+fn build_package(name: &str, target: Target, profile: Profile) -> Result<PathBuf> {
+    let triple = target.windows_triple();
+    let mut command = cargo(CROSS, &["build", "--package", name, "--target", triple]);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    run(with_libclang(&mut command))?;
+    let directory = target_directory().join(triple).join(profile.directory());
+    let [linked, driver] = ["dll", "sys"].map(|kind| directory.join(name).with_extension(kind));
     fs::copy(&linked, &driver).with_context(|| format!("cannot copy {}", linked.display()))?;
     Ok(driver)
 }

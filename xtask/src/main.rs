@@ -4,6 +4,7 @@
 //! say goes to the standard output, the progress of the programs that it runs to the standard error. It fails
 //! with one line.
 
+mod abi;
 mod bench;
 mod check;
 mod demo;
@@ -12,7 +13,9 @@ mod fuzz;
 mod image;
 mod prerequisites;
 mod process;
+mod target;
 mod test;
+mod testbed;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +25,7 @@ use clap::{Parser, Subcommand};
 
 use driver::Profile;
 use prerequisites::Policy;
+use target::Target;
 
 /// Developer commands of Scream.
 #[derive(Parser)]
@@ -38,12 +42,19 @@ struct Arguments {
 enum Command {
     /// Build the driver, check the file, and print its path.
     Build {
+        /// The processor that it is for.
+        #[arg(long, value_enum, default_value_t = Target::X64)]
+        target: Target,
         /// Optimize, and demand that no panic can be reached.
         #[arg(long)]
         release: bool,
     },
     /// Build the driver that breaks the rules of the testbed's verifier, and print its path.
-    BuildRules,
+    BuildRules {
+        /// The processor that it is for.
+        #[arg(long, value_enum, default_value_t = Target::X64)]
+        target: Target,
+    },
     /// Check that Windows would load this driver file, and that it imports only what it may.
     CheckImage {
         /// The driver: scream.sys.
@@ -57,12 +68,20 @@ enum Command {
     /// Measure the driver: processor time, instructions, memory, file size, and how late packets leave.
     Bench(bench::Arguments),
     /// Run every test: the crates', and the scenarios that drive scream.sys in the testbed.
-    Test,
+    Test {
+        /// The processor of the drivers. On another one than this computer's, the testbed runs in an emulator.
+        #[arg(long, value_enum, default_value_t = Target::HOST)]
+        target: Target,
+    },
+    /// Run the testbed, in an emulator if the driver is for another processor.
+    Testbed(testbed::Arguments),
     /// Fuzz what comes from outside, guided by coverage.
     Fuzz(fuzz::Arguments),
+    /// List the declarations of Windows that the driver uses, and who says that they are right.
+    Abi,
     /// Check formatting, lints, documentation, manifests and house rules: what CI runs.
     Check {
-        /// Run the tests of `protocol` under Miri and loom too.
+        /// Run the tests of `protocol` under Miri and loom too, and those of the arm64 driver in an emulator.
         #[arg(long)]
         thorough: bool,
     },
@@ -82,17 +101,17 @@ fn main() -> ExitCode {
 
 fn run(command: Command, policy: Policy) -> Result<()> {
     match command {
-        Command::Build { release } => {
-            prerequisites::ensure(driver::NEEDS, policy)?;
+        Command::Build { target, release } => {
+            prerequisites::ensure(target.needs(), policy)?;
             let profile = Profile::new(release);
-            let file = driver::build(profile)?;
+            let file = driver::build_for(target, profile)?;
             image::show_and_check(&file, profile)?;
             println!("{}", file.display());
             Ok(())
         }
-        Command::BuildRules => {
-            prerequisites::ensure(driver::NEEDS, policy)?;
-            println!("{}", driver::build_rules()?.display());
+        Command::BuildRules { target } => {
+            prerequisites::ensure(target.needs(), policy)?;
+            println!("{}", driver::build_rules(target)?.display());
             Ok(())
         }
         Command::CheckImage { file, release } => image::show_and_check(&file, Profile::new(release)),
@@ -104,14 +123,16 @@ fn run(command: Command, policy: Policy) -> Result<()> {
             prerequisites::ensure(driver::NEEDS, policy)?;
             bench::run(&arguments)
         }
-        Command::Test => {
-            prerequisites::ensure(driver::NEEDS, policy)?;
-            test::run_all()
+        Command::Test { target } => test::run(target, policy),
+        Command::Testbed(arguments) => {
+            prerequisites::ensure(arguments.target.testbed_needs(), policy)?;
+            testbed::run_it(&arguments)
         }
         Command::Fuzz(arguments) => {
             prerequisites::ensure(fuzz::NEEDS, policy)?;
             fuzz::run_all(&arguments)
         }
+        Command::Abi => abi::run(),
         Command::Check { thorough } => {
             prerequisites::ensure(check::NEEDS, policy)?;
             if thorough {

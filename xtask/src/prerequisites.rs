@@ -82,8 +82,39 @@ pub const NT_HEADERS: Need = Need::Package {
 const FEDORA_MINGW: &str = "/usr/x86_64-w64-mingw32/sys-root/mingw";
 
 /// `core` and `alloc` for the driver.
-pub const WINDOWS_TARGET: Need =
+pub const WINDOWS_X64_TARGET: Need =
     Need::RustTarget { triple: "x86_64-pc-windows-msvc", why: "the driver is compiled for it" };
+
+/// `core` and `alloc` for the driver on ARM.
+pub const WINDOWS_ARM64_TARGET: Need =
+    Need::RustTarget { triple: "aarch64-pc-windows-msvc", why: "the arm64 driver is compiled for it" };
+
+/// The standard library for the testbed on ARM.
+pub const LINUX_ARM64_TARGET: Need = Need::RustTarget {
+    triple: "aarch64-unknown-linux-gnu",
+    why: "the testbed that runs arm64 drivers is compiled for it",
+};
+
+/// The linker of Linux programs for ARM.
+pub const ARM64_C_COMPILER: Need = Need::Package {
+    name: "gcc-aarch64-linux-gnu",
+    why: "it links the testbed that runs arm64 drivers",
+    present: || has_program("aarch64-linux-gnu-gcc"),
+};
+
+/// What Linux programs for ARM are linked with.
+pub const ARM64_C_LIBRARY: Need = Need::Package {
+    name: "libc6-dev-arm64-cross",
+    why: "the C library of the testbed that runs arm64 drivers",
+    present: || Path::new("/usr/aarch64-linux-gnu/lib/crt1.o").exists(),
+};
+
+/// Runs Linux programs for other processors, and for other models of this one.
+pub const EMULATOR: Need = Need::Package {
+    name: "qemu-user",
+    why: "it runs the testbed on another processor",
+    present: || ["qemu-aarch64", "qemu-x86_64"].iter().all(|program| has_program(program)),
+};
 
 /// The compiler that fuzzers need.
 pub const NIGHTLY: Need =

@@ -1,24 +1,64 @@
 //! `cargo xtask test`: every test, on the driver file that users get.
 
+mod replay;
+
+use std::env;
+
 use anyhow::Result;
 
 use crate::driver::{self, CROSS, Profile, with_libclang};
-use crate::process::{cargo, run};
+use crate::prerequisites::{EMULATOR, Need, Policy, ensure};
+use crate::process::{self, cargo};
+use crate::target::Target;
 
-/// Builds the released driver and the one that breaks the verifier's rules, and runs the tests of both workspaces.
+/// What the tests need besides the builds.
+const NEEDS: &[Need] = &[EMULATOR];
+
+/// Lives of the soak in an emulator, which is slow, unless the environment asks for another number.
+const EMULATED_LIVES: &str = "50";
+
+/// Runs the tests of a processor: on this computer, or in an emulator, which takes some minutes more.
 ///
 /// # Errors
-/// The build or a test fails.
-pub fn run_all() -> Result<()> {
-    let driver = driver::build(Profile::Release)?;
-    let rules = driver::build_rules()?;
-    let mut tests = cargo(".", &["test", "--workspace"]);
-    run(tests.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules))?;
-    // The stand-in for wdk-build runs on the host, in the workspace of the driver.
-    let host = host_triple()?;
-    run(with_libclang(&mut cargo(CROSS, &["test", "--package", "wdk-build", "--target", &host])))?;
+/// Something is missing, or the build or a test fails.
+pub fn run(target: Target, policy: Policy) -> Result<()> {
+    ensure(&[target.needs(), target.testbed_needs(), NEEDS].concat(), policy)?;
+    if target == Target::HOST {
+        run_native()?
+    } else {
+        run_emulated(target)?
+    }
     println!("all tests passed");
     Ok(())
+}
+
+/// Builds the released driver and the one that breaks the verifier's rules, and runs the tests of both workspaces.
+fn run_native() -> Result<()> {
+    let driver = driver::build(Profile::Release)?;
+    let rules = driver::build_rules(Target::HOST)?;
+    let mut tests = cargo(".", &["test", "--workspace"]);
+    process::run(tests.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules))?;
+    replay::compare(&driver)?;
+    // The stand-in for wdk-build runs on the host, in the workspace of the driver.
+    let host = host_triple()?;
+    process::run(with_libclang(&mut cargo(CROSS, &["test", "--package", "wdk-build", "--target", &host])))
+}
+
+/// The test on the real clock: an emulator may be too slow to keep up with it.
+const REAL_TIME: &str = "arrives_bit_exactly_through_real_udp";
+
+/// Builds both drivers for another processor, and runs the tests of the testbed and the scenarios there. The tools run on
+/// this computer only, and `protocol` is the same arithmetic on every processor.
+fn run_emulated(target: Target) -> Result<()> {
+    let driver = driver::build_for(target, Profile::Release)?;
+    let rules = driver::build_rules(target)?;
+    let packages = ["--package", "testbed", "--package", "scream"];
+    let mut tests = cargo(".", &["test"]);
+    target.emulated(tests.args(packages))?.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules);
+    if env::var_os("SOAK_SEEDS").is_none() {
+        tests.env("SOAK_SEEDS", EMULATED_LIVES);
+    }
+    process::run(tests.args(["--", "--skip", REAL_TIME]))
 }
 
 fn host_triple() -> Result<String> {

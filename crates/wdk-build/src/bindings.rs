@@ -68,7 +68,6 @@ fn rust_target() -> RustTarget {
 /// Makes clang read NT headers as Microsoft's compiler would.
 fn compiler_arguments(config: &Config) -> Result<Vec<String>, ConfigError> {
     let fixed = [
-        "--target=x86_64-pc-windows-msvc",
         "-fms-compatibility",
         "-fms-extensions",
         "-fdelayed-template-parsing",
@@ -78,6 +77,7 @@ fn compiler_arguments(config: &Config) -> Result<Vec<String>, ConfigError> {
         "-w",
     ];
     let mut arguments: Vec<String> = fixed.map(str::to_owned).to_vec();
+    arguments.push(format!("--target={}", config.declared_architecture().clang_target()));
     for (name, value) in config.preprocessor_definitions() {
         arguments.push(match value {
             Some(value) => format!("-D{name}={value}"),

@@ -4,13 +4,15 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::ConfigError;
+use crate::architecture::Architecture;
 use crate::headers::Headers;
 
-/// The configuration of a WDM driver for x64.
+/// The configuration of a WDM driver.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The driver model. Always [`DriverConfig::Wdm`] here.
     pub driver_config: DriverConfig,
+    architecture: Architecture,
     headers: Headers,
 }
 
@@ -68,9 +70,11 @@ impl Config {
     /// The configuration of this project's driver, with the headers that the environment names.
     ///
     /// # Errors
-    /// No usable headers: neither `WDKContentRoot` nor the distribution's package has them.
+    /// No usable headers: neither `WDKContentRoot` nor the distribution's package has them. Or cargo builds for a
+    /// processor that Windows drivers are not built for.
     pub fn from_env_auto() -> Result<Self, ConfigError> {
-        Ok(Self { driver_config: DriverConfig::Wdm, headers: Headers::find()? })
+        let architecture = Architecture::from_env()?;
+        Ok(Self { driver_config: DriverConfig::Wdm, architecture, headers: Headers::find()? })
     }
 
     /// True if the headers are a copy of the genuine WDK's (`WDKContentRoot` is set), so that declarations
@@ -120,15 +124,19 @@ impl Config {
         None
     }
 
-    /// What the compiler driver defines when it builds a kernel-mode driver for x64.
+    /// What the compiler driver defines when it builds a kernel-mode driver.
     pub fn preprocessor_definitions(&self) -> impl Iterator<Item = (String, Option<String>)> {
-        let architecture = ["_WIN64", "_AMD64_", "AMD64"];
-        let kernel_mode = ["_KERNEL_MODE"];
+        let architecture = self.declared_architecture().definitions();
+        let kernel_mode = [("_KERNEL_MODE", None)];
         let version = self.headers.version_definitions();
-        let plain = architecture.into_iter().chain(kernel_mode);
-        plain
-            .map(|name| (name.to_owned(), None))
-            .chain(version.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned()))))
+        let all = architecture.iter().chain(&kernel_mode).chain(version).copied();
+        let owned: Vec<_> = all.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))).collect();
+        owned.into_iter()
+    }
+
+    /// The processor whose declarations are read.
+    pub(crate) fn declared_architecture(&self) -> Architecture {
+        self.headers.declared_for(self.architecture)
     }
 
     /// The directories to search for headers, in order.
@@ -161,7 +169,7 @@ impl Config {
     /// An import list cannot be read, or its library cannot be written to `OUT_DIR`.
     pub fn configure_binary_build(&self) -> Result<(), ConfigError> {
         crate::link::emit_arguments();
-        crate::link::emit_import_libraries()?;
+        crate::link::emit_import_libraries(self.architecture.machine())?;
         self.configure_library_build()
     }
 }

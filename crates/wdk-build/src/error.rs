@@ -15,6 +15,11 @@ pub enum ConfigError {
         /// What is expected there and how to get it.
         remedy: &'static str,
     },
+    /// No driver can be built for this processor.
+    Architecture {
+        /// As cargo calls it.
+        name: String,
+    },
     /// An import list is not a module definition.
     ImportList {
         /// The list.
@@ -30,6 +35,9 @@ impl fmt::Display for ConfigError {
             Self::IoError(error) => error.fmt(f),
             Self::DirectoryNotFound { directory, remedy } => {
                 write!(f, "no directory {}: {remedy}", directory.display())
+            }
+            Self::Architecture { name } => {
+                write!(f, "drivers are built for x86_64 and aarch64, not for {name:?}")
             }
             Self::ImportList { path, reason } => write!(f, "{}: {reason}", path.display()),
         }

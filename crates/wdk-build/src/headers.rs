@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+use crate::architecture::Architecture;
 use crate::{ConfigError, IoError};
 
 const OVERLAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/overlay");
@@ -54,15 +55,28 @@ impl Headers {
         matches!(self, Self::Genuine { .. })
     }
 
+    /// The processor whose declarations a driver for `wanted` is built with.
+    ///
+    /// The packaged headers know no 64-bit ARM. What a driver shares with Windows is declared and laid out on it as
+    /// on x64; what is not (processor contexts, control regions) does not concern a driver that has no assembly.
+    pub(crate) fn declared_for(&self, wanted: Architecture) -> Architecture {
+        match self {
+            Self::Packaged { .. } => Architecture::X64,
+            Self::Genuine { .. } => wanted,
+        }
+    }
+
     /// The headers that declare the kernel interface.
     pub(crate) fn base(&self) -> &'static [&'static str] {
         &["ntifs.h", "ntddk.h", "ntstrsafe.h", "newer.h"]
     }
 
     /// The Windows version to declare. The genuine headers take the newest they know by themselves.
-    pub(crate) fn version_definitions(&self) -> &'static [(&'static str, &'static str)] {
+    pub(crate) fn version_definitions(&self) -> &'static [(&'static str, Option<&'static str>)] {
         match self {
-            Self::Packaged { .. } => &[("_WIN32_WINNT", "0x0A00"), ("NTDDI_VERSION", "0x0A000004")],
+            Self::Packaged { .. } => {
+                &[("_WIN32_WINNT", Some("0x0A00")), ("NTDDI_VERSION", Some("0x0A000004"))]
+            }
             Self::Genuine { .. } => &[],
         }
     }

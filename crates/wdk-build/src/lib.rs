@@ -2,16 +2,18 @@
 //!
 //! The build scripts of `wdk-sys`, `wdk`, `wdk-alloc` and `wdk-panic` call `wdk-build`, which stops on any
 //! host but Windows. `cross/Cargo.toml` puts this crate in its place. It offers what those scripts and the
-//! driver's own `build.rs` use, under the same names, for one driver model (WDM) and one architecture (x64),
-//! and nothing else.
+//! driver's own `build.rs` use, under the same names, for one driver model (WDM) and the two 64-bit
+//! architectures, and nothing else.
 //!
 //! | module | provides |
 //! | --- | --- |
 //! | [`Config`] | the questions the build scripts ask: headers, include paths, definitions |
+//! | `architecture` | the processor that the driver is built for |
 //! | `headers` | where the NT headers come from: the distribution's package, or a copy of the genuine ones |
 //! | `bindings` | [`BuilderExt::wdk_default`]: bindgen with the options of the genuine crate |
 //! | `link` | linker arguments, and import libraries made from the lists in `imports/` |
 
+mod architecture;
 mod bindings;
 mod config;
 mod error;

@@ -42,14 +42,14 @@ pub(crate) fn emit_arguments() {
 }
 
 /// Makes one library per list in `OUT_DIR`, and lets the linker look there.
-pub(crate) fn emit_import_libraries() -> Result<(), ConfigError> {
+pub(crate) fn emit_import_libraries(machine: MachineType) -> Result<(), ConfigError> {
     println!("cargo::rerun-if-changed={IMPORTS}");
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
     let lists = Path::new(IMPORTS);
     for entry in fs::read_dir(lists).map_err(IoError::about(lists))? {
         let list = entry.map_err(IoError::about(lists))?.path();
         if list.extension().is_some_and(|extension| extension == "def") {
-            make_library(&list, &out_dir)?;
+            make_library(&list, machine, &out_dir)?;
         }
     }
     println!("cargo::rustc-link-search={}", out_dir.display());
@@ -60,9 +60,9 @@ pub(crate) fn emit_import_libraries() -> Result<(), ConfigError> {
 }
 
 /// `imports/portcls.sys.def` becomes `portcls.lib`.
-fn make_library(list: &Path, out_dir: &Path) -> Result<(), ConfigError> {
+fn make_library(list: &Path, machine: MachineType, out_dir: &Path) -> Result<(), ConfigError> {
     let text = fs::read_to_string(list).map_err(IoError::about(list))?;
-    let library = ImportLibrary::new(&text, MachineType::AMD64, Flavor::Msvc)
+    let library = ImportLibrary::new(&text, machine, Flavor::Msvc)
         .map_err(|error| ConfigError::ImportList { path: list.to_owned(), reason: error.to_string() })?;
     let module = list.file_stem().unwrap_or_default();
     let path = out_dir.join(Path::new(module).with_extension("lib"));

@@ -4,26 +4,33 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use protocol::{StreamFormat, default_mask};
+use protocol::{StreamFormat, default_mask, packet_frames};
 use testbed::DriverUse;
 use testbed::image::Image;
+use testbed::playback::{Memory, Watch};
 
-use super::life::{Life, Memory, Plan, Watch, live};
+use super::life::{Life, live};
+use super::wakes::{self, Wakes};
 
 /// What is measured: frames per second, bits, channels.
-const FORMATS: [(u32, u16, u16); 4] = [(48_000, 16, 2), (44_100, 16, 2), (96_000, 24, 2), (192_000, 32, 2)];
+const FORMATS: [(u32, u16, u16); 6] =
+    [(48_000, 16, 2), (44_100, 16, 2), (96_000, 24, 2), (48_000, 24, 8), (192_000, 32, 2), (192_000, 32, 8)];
 /// Length of the shorter run in which time is measured, in milliseconds of audio: after it packets, notifications and
 /// sends are where they began, in every format.
 const TIME_MS: u64 = 4800;
 /// How often time is measured; the best counts, because other programs only ever add to it.
 const REPEATS: u64 = 10;
 /// How many lives the driver has for the table.
-pub const LIVES: u64 = FORMATS.len() as u64 * (REPEATS * 2 + 2);
+pub const LIVES: u64 = FORMATS.len() as u64 * (REPEATS * 2 + 3);
 
 /// Length of the shorter run in which instructions are counted, in milliseconds of audio: as long as it takes until
 /// packets and notifications are where they began. Each instruction takes microseconds here, but one run is enough.
 fn instruction_ms(format: StreamFormat) -> u64 {
-    if format.rate().get() == 44_100 { 320 } else { 180 }
+    match format.rate().get() {
+        44_100 => 320,
+        192_000 => 60,
+        _ => 180,
+    }
 }
 
 /// What playing a format costs.
@@ -42,10 +49,14 @@ pub struct Row {
     pub copies: (f64, f64),
     /// How often the driver's threads woke in a second of audio.
     pub wakes: f64,
+    /// When they did.
+    pub wake_times: Wakes,
+    /// Calls that allocate or print, in the longer of the runs what it has more.
+    pub costly_calls: i64,
     /// Its non-paged pool.
     pub memory: Memory,
     /// How late packets left, in ticks of the performance counter, in order.
-    pub lateness: Vec<u64>,
+    pub lateness: Vec<i64>,
 }
 
 /// What happens once: from the driver's load to the first RUN.
@@ -62,6 +73,13 @@ struct Pair {
     long: Life,
 }
 
+impl Row {
+    /// How far apart full packets are, in microseconds.
+    pub fn packet_us(&self) -> f64 {
+        f64::from(packet_frames(self.format).get()) * 1e6 / f64::from(self.format.rate().get())
+    }
+}
+
 impl Pair {
     fn packets(&self) -> f64 {
         self.long.departures.len().saturating_sub(self.short.departures.len()).max(1) as f64
@@ -71,6 +89,11 @@ impl Pair {
     fn more(&self, of: impl Fn(&DriverUse) -> u64) -> f64 {
         of(&self.long.total) as f64 - of(&self.short.total) as f64
     }
+}
+
+/// Whether a function of this name takes memory, or formats or prints text.
+fn allocates_or_prints(name: &str) -> bool {
+    ["Allocate", "Print", "printf", "Format"].iter().any(|part| name.contains(part))
 }
 
 /// Measures every format. `lived` is called after each life.
@@ -92,7 +115,7 @@ pub fn measure(image: &Image, lived: &dyn Fn()) -> Result<(Vec<Row>, StartUp)> {
 fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Result<(Row, StartUp)> {
     let pair = |watch, milliseconds| -> Result<Pair> {
         let run = |milliseconds| {
-            let life = live(image, Plan { format, milliseconds, watch })?;
+            let life = live(image, format, milliseconds, watch, None)?;
             lived();
             anyhow::Ok(life)
         };
@@ -100,10 +123,10 @@ fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Resu
     };
     let counted = pair(Watch::Instructions, instruction_ms(format))?;
     let mut timed = pair(Watch::Time, TIME_MS)?;
-    let mut once = timed.short.start_up.cpu;
+    let mut once = timed.short.stream.start_up.cpu;
     for _ in 1..REPEATS {
         let again = pair(Watch::Time, TIME_MS)?;
-        once = once.min(again.short.start_up.cpu).min(again.long.start_up.cpu);
+        once = once.min(again.short.stream.start_up.cpu).min(again.long.stream.start_up.cpu);
         if again.short.total.cpu < timed.short.total.cpu {
             timed.short = again.short;
         }
@@ -111,9 +134,11 @@ fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Resu
             timed.long = again.long;
         }
     }
+    let wake_times = wakes::measure(image, format)?;
+    lived();
     let packets = timed.packets();
     let instructions = counted.long.total.instructions.is_some();
-    let mut lateness = timed.long.lateness(format);
+    let mut lateness = timed.long.lateness();
     lateness.sort_unstable();
     let row = Row {
         format,
@@ -123,17 +148,14 @@ fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Resu
         instructions: instructions
             .then(|| counted.more(|used| used.instructions.unwrap_or(0)) / counted.packets()),
         copies: (
-            timed.more(|used| calls(used, |name| ["memcpy", "memmove", "memset"].contains(&name))) / packets,
+            timed.more(|used| used.calls(|name| ["memcpy", "memmove", "memset"].contains(&name))) / packets,
             timed.more(|used| used.copied) / packets,
         ),
-        wakes: timed.more(|used| calls(used, |name| name.starts_with("KeWaitFor"))) * 1e3 / TIME_MS as f64,
-        memory: timed.long.memory,
+        wakes: timed.more(|used| used.calls(|name| name.starts_with("KeWaitFor"))) * 1e3 / TIME_MS as f64,
+        wake_times,
+        costly_calls: timed.more(|used| used.calls(allocates_or_prints)) as i64,
+        memory: timed.long.stream.memory,
         lateness,
     };
-    Ok((row, StartUp { cpu: once, instructions: counted.short.start_up.instructions }))
-}
-
-/// How often the driver called functions of these names.
-fn calls(used: &DriverUse, is_one: impl Fn(&str) -> bool) -> u64 {
-    used.crossings.iter().filter(|(name, _)| is_one(name)).map(|(_, count)| count).sum()
+    Ok((row, StartUp { cpu: once, instructions: counted.short.stream.start_up.instructions }))
 }

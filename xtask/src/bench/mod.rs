@@ -1,16 +1,19 @@
 //! `cargo xtask bench`: what the driver costs.
 //!
-//! [`life`] lets the driver live once in the testbed; [`measure`] compares lives under the virtual clock; [`real`] plays on
-//! the real clock; [`report`] prints what came out, and [`plot`] draws it.
+//! [`life`] lets the driver live once in the testbed; [`measure`] compares lives under the virtual clock, and [`wakes`] looks
+//! at the wake-ups of one; [`real`] plays on the real clock. [`report`] prints what came out, [`goals`] what it should be,
+//! and [`plot`] draws the packets.
 //!
 //! Machines are shared and noisy: only compare figures of one run. Instructions, wake-ups, memory and the lateness under
 //! the virtual clock are exact and the same in every run.
 
+mod goals;
 mod life;
 mod measure;
 mod plot;
 mod real;
 mod report;
+mod wakes;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +23,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use testbed::image::Image;
 use testbed::image::check::ImageSummary;
+use testbed::playback::{self, Idle};
 
 use crate::driver::{self, Profile};
 
@@ -29,6 +33,20 @@ pub struct Arguments {
     /// Where to draw how late packets left on the real clock.
     #[arg(long, value_name = "FILE.svg", default_value = "target/lateness.svg")]
     plot: PathBuf,
+}
+
+/// Everything that was measured.
+struct Measured {
+    /// Under the virtual clock, each format.
+    rows: Vec<measure::Row>,
+    /// What happens once.
+    start_up: measure::StartUp,
+    /// On the real clock, a usual format.
+    usual: real::Real,
+    /// And the one with the most to send.
+    densest: real::Real,
+    /// While nothing plays.
+    idle: Vec<Idle>,
 }
 
 /// Runs the benchmark.
@@ -44,12 +62,15 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let (rows, start_up) = measure::measure(&image, &|| bar.inc(1))?;
     bar.finish_and_clear();
     let spinner = ProgressBar::new_spinner().with_style(style("{msg} {spinner} {elapsed}")?);
-    spinner.set_message(format!("real clock, {} s", real::SECONDS));
+    spinner.set_message(format!("real clock, twice {} s", real::SECONDS));
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let real = real::measure(&image)?;
+    let usual = real::measure(&image, real::USUAL)?;
+    let densest = real::measure(&image, real::DENSEST)?;
     spinner.finish_and_clear();
-    print!("{}", report::report(&rows, &start_up, &real, &summary));
-    plot::draw(&real, &arguments.plot)?;
+    let idle = playback::idle(&image, life::SERVICE, usual.format)?;
+    let measured = Measured { rows, start_up, usual, densest, idle };
+    print!("{}", report::report(&measured, &summary));
+    plot::draw(&measured.usual, &arguments.plot)?;
     println!("drawing    {}", arguments.plot.display());
     Ok(())
 }

@@ -10,7 +10,6 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use testbed::Clock;
 use testbed::image::Image;
-use testbed::kernel::registry::Value;
 use testbed::playback::{
     self, COUNTER_FREQUENCY, Comparison, Listener, Plan, Received, Song, Watch, compare, progress, song,
 };
@@ -27,7 +26,7 @@ const SERVICE: &str = "Scream";
 /// What the command takes.
 #[derive(Args)]
 pub struct Arguments {
-    /// The WAV file to play: PCM of 16, 24 or 32 bits, mono or stereo, 44.1, 48, 96 or 192 kHz [default: a short piece].
+    /// The WAV file to play: PCM of 16, 24 or 32 bits, 1 to 8 channels, 44.1 to 192 kHz [default: a short piece].
     file: Option<PathBuf>,
     /// Where the driver sends to: an address of this machine, or a multicast group.
     #[arg(long, value_name = "ADDR:PORT", default_value_t = DEFAULT_TARGET)]
@@ -101,13 +100,9 @@ struct Played {
 fn start(song: &Song, driver: &Path, to: SocketAddrV4) -> Result<std::thread::JoinHandle<Result<Played>>> {
     let image =
         std::fs::read(driver).map_err(|error| anyhow!("cannot read {}: {error}", driver.display()))?;
-    let option = |name: &str, value| ("Options".to_owned(), name.to_owned(), value);
     let plan = Plan {
         service: SERVICE.to_owned(),
-        options: vec![
-            option("UnicastIPv4", Value::Sz(to.ip().to_string())),
-            option("UnicastPort", Value::Dword(to.port().into())),
-        ],
+        options: playback::sending_to(to).to_vec(),
         format: song.format,
         pcm: song.pcm.clone().into(),
         clock: Clock::Real,
