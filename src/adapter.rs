@@ -25,15 +25,16 @@ use crate::abi::portcls::{
 use crate::com::adapter_power::AdapterPowerTable;
 use crate::com::miniport::Miniport;
 use crate::com::port::new_port;
+use crate::com::stream_resource::PhysicalDevice;
 use crate::com::{Class, ComObject, ComPtr, ObjectRef, Table};
 use crate::kernel::irp::minor_function;
 use crate::kernel::registry::utf16;
 use crate::kernel::status::{check, ntstatus};
-use crate::kernel::{Result, Status, log, try_box};
+use crate::kernel::{Result, Status, try_box};
 use crate::topology::{self, TopologyMiniport};
 use crate::wave::miniport::WaveMiniport;
 use crate::wave::tables::BRIDGE_PIN;
-use crate::{Driver, driver};
+use crate::{Driver, driver, events};
 
 /// Filters that can be registered: wave and topology.
 const MAX_FILTERS: u32 = 2;
@@ -80,8 +81,9 @@ unsafe extern "system" fn start_device(
         // A device is stopped before it is started again, so there is nothing to replace.
         take_apart(extension.adapter.swap(Box::into_raw(adapter), Ordering::AcqRel));
     });
-    if let Err(status) = result {
-        log::status(c"the device cannot be started", status.code());
+    match result {
+        Ok(()) => events::device_started(),
+        Err(status) => events::device_failed(status),
     }
     ntstatus(result)
 }
@@ -97,7 +99,14 @@ pub unsafe extern "C" fn dispatch_pnp(device: *mut DEVICE_OBJECT, irp: *mut IRP)
     if matches!(minor, IRP_MN_STOP_DEVICE | IRP_MN_SURPRISE_REMOVAL | IRP_MN_REMOVE_DEVICE) {
         // SAFETY: the device is ours, and not deleted before PortCls has handled its removal.
         let extension = unsafe { extension(device) };
-        take_apart(extension.adapter.swap(null_mut(), Ordering::AcqRel));
+        let adapter = extension.adapter.swap(null_mut(), Ordering::AcqRel);
+        if !adapter.is_null() {
+            take_apart(adapter);
+            match minor {
+                IRP_MN_SURPRISE_REMOVAL => events::device_vanished(),
+                _ => events::device_stopped(minor == IRP_MN_REMOVE_DEVICE),
+            }
+        }
     }
     // SAFETY: the request is passed on as it came; nothing of the device is touched afterwards.
     unsafe { PcDispatchIrp(device, irp) }
@@ -139,7 +148,10 @@ impl Start {
         let registration = PowerRegistration::new(self.device, &power)?;
         let topology =
             self.subdevice(&CLSID_PortTopology, TOPOLOGY_NAME, &TopologyMiniport::try_new()?, &power)?;
-        let wave = self.subdevice(&CLSID_PortWaveRT, WAVE_NAME, &WaveMiniport::try_new(driver)?, &power)?;
+        // SAFETY: the device is ours, and streams are closed before it is removed.
+        let physical = unsafe { PhysicalDevice::below(self.device) }?;
+        let miniport = WaveMiniport::try_new(driver, physical)?;
+        let wave = self.subdevice(&CLSID_PortWaveRT, WAVE_NAME, &miniport, &power)?;
         let connection = Connection::new(self.device, &wave, &topology)?;
         Ok(Adapter { _connection: connection, _wave: wave, _topology: topology, _power: registration })
     }
@@ -181,7 +193,7 @@ impl Drop for Subdevice {
         let this = unregister.as_ptr().cast();
         // SAFETY: the device exists as long as an adapter does, and the port was registered for it.
         let status = unsafe { (unregister.table().UnregisterSubdevice)(this, self.device, self.unknown()) };
-        report(c"a filter cannot be unregistered", status);
+        report(c"unregister a filter", status);
     }
 }
 
@@ -219,7 +231,7 @@ impl Drop for Connection {
                 topology::INPUT_PIN,
             )
         };
-        report(c"the connection of the filters cannot be removed", status);
+        report(c"disconnect the filters", status);
     }
 }
 
@@ -239,9 +251,7 @@ impl PowerRegistration {
 impl Drop for PowerRegistration {
     fn drop(&mut self) {
         // SAFETY: the device exists as long as an adapter does, and was registered.
-        report(c"power management cannot be unregistered", unsafe {
-            PcUnregisterAdapterPowerManagement(self.device)
-        });
+        report(c"unregister power management", unsafe { PcUnregisterAdapterPowerManagement(self.device) });
     }
 }
 
@@ -259,9 +269,9 @@ unsafe impl Class for AdapterPowerObject {
     const INTERFACES: &'static [(GUID, usize)] = &[(IID_IAdapterPowerManagement, 0)];
 }
 
-/// Teardown goes on whatever happens; what happened is logged.
-fn report(message: &core::ffi::CStr, status: NTSTATUS) {
+/// Teardown goes on whatever happens; what happened is told.
+fn report(step: &core::ffi::CStr, status: NTSTATUS) {
     if status != STATUS_SUCCESS {
-        log::status(message, status);
+        events::teardown_failed(step, status);
     }
 }

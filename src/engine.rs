@@ -8,6 +8,8 @@
 //! [`Engine::try_new`] starts the thread, which opens the socket and then sleeps until the first RUN. Dropping the
 //! engine ends the thread, which closes the socket; then the rest goes.
 //!
+//! * [`State`]: what was copied, and what is next. [`DmaTimer`]: the thread's body.
+//!
 //! # Locks
 //! `state` (a mutex: everything that the thread and the state changes do) before `playhead` (a spin lock: the position
 //! may be asked for at DISPATCH_LEVEL).
@@ -16,26 +18,35 @@
 //! A client may write over everything that the position has passed. So a position is told only when everything before
 //! it has been copied out of the buffer: asking for it at PASSIVE_LEVEL copies what has been played by now.
 
+mod dma_timer;
+mod state;
+
 use core::net::Ipv4Addr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use protocol::{
-    CounterFrequency, CyclicBuffer, PacketsPerBuffer, PositionClock, Schedule, StreamFormat, StreamPosition,
-    packet_frames,
+    CounterFrequency, CyclicBuffer, PacketsPerBuffer, PositionClock, PositionSnapshot, Schedule,
+    StreamFormat, StreamPosition, WritePacketError, WrittenPackets, packet_count, packet_frames,
 };
 
+use self::dma_timer::DmaTimer;
+use self::state::{Buffer, MAX_EVENTS, State};
 use crate::com::port::MappedPages;
-use crate::kernel::event::{ForeignEvent, Woken, wait_for_any};
-use crate::kernel::thread::{Body, Thread};
-use crate::kernel::{Event, FastMutex, Result, Shared, SpinLock, Status, Timer, clock, irql, log};
+use crate::com::stream_resource::{PhysicalDevice, StreamResource};
+use crate::events::{self, Pace, StreamTotals};
+use crate::kernel::event::ForeignEvent;
+use crate::kernel::thread::Thread;
+use crate::kernel::{Event, FastMutex, Result, Shared, SpinLock, Status, Timer, clock, irql};
 use crate::transport::Transport;
 use crate::transport::wsk::{Client, Sender, Socket};
 
-/// Notification events that can be registered at once; the audio engine uses one.
-const MAX_EVENTS: usize = 4;
+/// How many streams there have been since the driver was loaded: the number by which events tell them apart.
+static STREAMS: AtomicU32 = AtomicU32::new(0);
 
 /// The engine of one stream.
 pub struct Engine {
+    /// PortCls knows of the thread; none if it did not want to. Dropped before the thread ends.
+    resource: Option<StreamResource>,
     core: Shared<Core>,
     /// `None` only while dropping.
     thread: Option<Thread>,
@@ -43,6 +54,8 @@ pub struct Engine {
 
 /// What the thread and the stream share.
 struct Core {
+    /// The number of the stream, for events.
+    stream: u32,
     frequency: CounterFrequency,
     /// Wakes the thread: something has changed.
     changed: Event,
@@ -60,33 +73,13 @@ struct Playhead {
     copied: u64,
 }
 
-/// Everything else about the stream.
-struct State {
-    format: StreamFormat,
-    buffer: Option<Buffer>,
-    sender: Sender,
-    events: [Option<ForeignEvent>; MAX_EVENTS],
-    /// Frames since the stream started that were copied or skipped.
-    consumed: u64,
-    /// Frames that were overwritten before they could be copied.
-    skipped: u64,
-    /// When the thread has to wake, as a counter reading.
-    deadline: Option<u64>,
-}
-
-/// The cyclic buffer and when it has to be looked at.
-struct Buffer {
-    pages: MappedPages,
-    cyclic: CyclicBuffer,
-    schedule: Schedule,
-}
-
 impl Engine {
     /// An engine that sends to `address` and `port`. PASSIVE_LEVEL.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`, or what the kernel says when it starts no thread.
     pub fn try_new(
+        device: PhysicalDevice,
         client: &'static Client,
         format: StreamFormat,
         address: Ipv4Addr,
@@ -94,16 +87,23 @@ impl Engine {
     ) -> Result<Self> {
         let frequency = CounterFrequency::new(clock::frequency()).map_err(|_| Status::UNSUCCESSFUL)?;
         let position = StreamPosition::new(PositionClock::new(format.rate(), frequency));
+        let stream = STREAMS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let second = frequency.get();
         let state = State {
+            stream,
             format,
             buffer: None,
-            sender: Sender::try_new(format, address, port)?,
+            sender: Sender::try_new(stream, format, address, port, second)?,
             events: [None; MAX_EVENTS],
             consumed: 0,
-            skipped: 0,
+            resume: 0,
+            totals: StreamTotals::default(),
+            told: StreamTotals::default(),
+            pace: Pace::new(second),
             deadline: None,
         };
         let core = Shared::try_new(Core {
+            stream,
             frequency,
             changed: Event::try_new()?,
             ending: AtomicBool::new(false),
@@ -113,10 +113,12 @@ impl Engine {
         let body = DmaTimer {
             core: core.clone(),
             timer: Timer::try_new()?,
-            socket: Socket::try_new(client, frequency.get())?,
+            socket: Socket::try_new(stream, client, second)?,
         };
-        let thread = Some(Thread::spawn(body)?);
-        Ok(Self { core, thread })
+        let thread = Thread::spawn(body)?;
+        let resource = thread.object().and_then(|object| StreamResource::add(device, object)).ok();
+        events::stream_opened(stream, format, address, port);
+        Ok(Self { resource, core, thread: Some(thread) })
     }
 
     /// The position moves from where it is. PASSIVE_LEVEL.
@@ -138,6 +140,7 @@ impl Engine {
         state.deadline = None;
         drop(state);
         core.changed.set();
+        events::stream_started(core.stream, consumed);
         Ok(())
     }
 
@@ -159,7 +162,11 @@ impl Engine {
         playhead.position.stop();
         playhead.copied = 0;
         drop(playhead);
-        state.consumed = 0;
+        (state.consumed, state.resume) = (0, 0);
+        if let Some(buffer) = &mut state.buffer {
+            buffer.schedule.ends_at(None);
+            buffer.written.iter_mut().for_each(WrittenPackets::reset);
+        }
         drop(state);
         core.changed.set();
     }
@@ -175,6 +182,63 @@ impl Engine {
         }
         let playhead = self.core.playhead.lock();
         playhead.buffer.map_or(0, |buffer| buffer.offset_of(playhead.copied) as u64)
+    }
+
+    /// The low 32 bits of the number of packets of the buffer that were played. PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// `STATUS_NOT_SUPPORTED` without a buffer with notifications.
+    pub fn packet_count(&self) -> Result<u32> {
+        let mut state = self.core.state.lock();
+        let written = *state.written_packets()?;
+        self.core.catch_up(&mut state);
+        Ok(packet_count(state.consumed, written.frames_per_packet()))
+    }
+
+    /// The frame that is played now, counted from the start of the stream, and the counter at that moment.
+    /// PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// As [`Engine::packet_count`].
+    pub fn presentation_position(&self) -> Result<PositionSnapshot> {
+        let mut state = self.core.state.lock();
+        state.written_packets()?;
+        let (mut position, now) = self.core.catch_up(&mut state);
+        Ok(position.snapshot(now))
+    }
+
+    /// The audio engine has written packet `number`. `last` is its length in bytes when it ends the stream.
+    /// PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// `STATUS_DATA_LATE_ERROR`, `STATUS_DATA_OVERRUN`, `STATUS_INVALID_DEVICE_STATE` after the last packet,
+    /// `STATUS_INVALID_PARAMETER` when the last is longer than a packet, otherwise as [`Engine::packet_count`].
+    pub fn write_packet(&self, number: u32, last: Option<u32>) -> Result {
+        let mut state = self.core.state.lock();
+        let frame = u64::from(state.format.bytes_per_frame().get());
+        let packet = state.written_packets()?.frames_per_packet().get();
+        if last.is_some_and(|bytes| u64::from(bytes) > packet.saturating_mul(frame)) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        let last = last.and_then(|bytes| u64::from(bytes).checked_div(frame));
+        // What is late is judged by what is played now.
+        let (position, _) = self.core.catch_up(&mut state);
+        let consumed = state.consumed;
+        let Some(Buffer { written: Some(written), schedule, .. }) = &mut state.buffer else {
+            return Err(Status::NOT_SUPPORTED);
+        };
+        let result = written.write(number, consumed, position.is_running(), last);
+        if last.is_some() {
+            schedule.ends_at(written.end());
+            state.deadline = None;
+            drop(state);
+            self.core.changed.set();
+        }
+        result.map_err(|error| match error {
+            WritePacketError::Late { .. } => Status::DATA_LATE,
+            WritePacketError::Overrun { .. } => Status::DATA_OVERRUN,
+            WritePacketError::Ended => Status::INVALID_DEVICE_STATE,
+        })
     }
 
     /// Whether a cyclic buffer can be attached: there is none. PASSIVE_LEVEL.
@@ -202,10 +266,13 @@ impl Engine {
             drop(pages);
             return Err(if taken { Status::INVALID_DEVICE_STATE } else { Status::INVALID_PARAMETER });
         };
-        state.buffer = Some(Buffer { pages, cyclic, schedule });
+        let written = packets.and_then(|packets| WrittenPackets::new(cyclic, packets));
+        state.buffer = Some(Buffer { pages, cyclic, schedule, written });
         // Events that were registered for an earlier buffer and never taken off may have gone with it.
         state.events = [None; MAX_EVENTS];
         self.core.playhead.lock().buffer = Some(cyclic);
+        let notifications = packets.map_or(0, PacketsPerBuffer::count);
+        events::buffer_attached(self.core.stream, cyclic.frames().get(), notifications);
         Ok(())
     }
 
@@ -214,6 +281,7 @@ impl Engine {
         let mut state = self.core.state.lock();
         self.core.pause(&mut state);
         let buffer = state.buffer.take();
+        state.resume = 0;
         self.core.playhead.lock().buffer = None;
         drop(state);
         // The pages are freed at PASSIVE_LEVEL, so not under the lock.
@@ -249,17 +317,13 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.detach_buffer();
+        self.resource = None;
         self.core.ending.store(true, Ordering::Release);
         self.core.changed.set();
         // Waits for the end of the thread.
         drop(self.thread.take());
         let state = self.core.state.lock();
-        if state.skipped != 0 {
-            log::number(c"frames skipped because the thread was late", clamp(state.skipped));
-        }
-        if state.sender.lost() != 0 {
-            log::number(c"packets lost", clamp(state.sender.lost()));
-        }
+        events::stream_closed(state.stream, state.totals, state.sender.totals());
     }
 }
 
@@ -275,6 +339,7 @@ impl Core {
             state.consume(frames);
             self.playhead.lock().copied = state.consumed;
             state.sender.send();
+            state.tell_losses(now);
         }
         (position, now)
     }
@@ -283,13 +348,16 @@ impl Core {
     fn pause(&self, state: &mut State) {
         let mut playhead = self.playhead.lock();
         let was_running = playhead.position.is_running();
-        let frames = playhead.position.pause(clock::now());
+        let now = clock::now();
+        let frames = playhead.position.pause(now);
         drop(playhead);
         if was_running {
             state.consume(frames);
             self.playhead.lock().copied = state.consumed;
             state.sender.flush();
             state.sender.send();
+            state.tell_losses(now);
+            events::stream_stopped(state.stream, state.consumed);
         }
         state.deadline = None;
     }
@@ -299,104 +367,9 @@ impl Core {
     /// Returns the time to it in units of 100 ns; `None` when nothing runs.
     fn service(&self) -> Option<u64> {
         let mut state = self.state.lock();
+        state.totals.wakes = state.totals.wakes.saturating_add(1);
         let (position, now) = self.catch_up(&mut state);
         let deadline = state.next_deadline(&position, now)?;
         Some(self.frequency.hundred_ns(deadline.saturating_sub(now)))
     }
-}
-
-impl State {
-    /// Copies what was played up to frame `target` into packets and sets the events if a packet of the buffer ended.
-    fn consume(&mut self, target: u64) {
-        let Some(buffer) = &mut self.buffer else { return };
-        let before = self.consumed;
-        let backlog = buffer.cyclic.backlog(before, target);
-        if backlog.is_glitch() {
-            self.skipped = self.skipped.saturating_add(backlog.skipped);
-            self.sender.flush();
-            buffer.schedule.flushed(backlog.start);
-        }
-        for span in backlog.spans() {
-            let mut done = 0;
-            while done < span.len {
-                let offset = span.offset.saturating_add(done);
-                let taken = self.sender.append(span.len.saturating_sub(done), |bytes| {
-                    buffer.pages.copy_to(offset, bytes);
-                });
-                if taken == 0 {
-                    break;
-                }
-                done = done.saturating_add(taken);
-            }
-        }
-        self.consumed = before.max(target);
-        if buffer.schedule.crossed_boundary(before, self.consumed) {
-            for event in self.events.iter().flatten() {
-                event.set();
-            }
-        }
-    }
-
-    /// The deadline that is still ahead, or the next one.
-    fn next_deadline(&mut self, position: &StreamPosition, now: u64) -> Option<u64> {
-        if self.deadline.is_none_or(|deadline| deadline <= now) {
-            let schedule = &mut self.buffer.as_mut()?.schedule;
-            self.deadline = schedule.next_wake(position, self.consumed);
-        }
-        self.deadline
-    }
-}
-
-/// The thread's body.
-struct DmaTimer {
-    core: Shared<Core>,
-    timer: Timer,
-    socket: Socket,
-}
-
-impl Body for DmaTimer {
-    fn run(mut self) {
-        let mut running = false;
-        while !self.core.ending.load(Ordering::Acquire) {
-            let delay = self.core.service();
-            match delay {
-                Some(delay) => self.timer.set(delay),
-                None => self.timer.cancel(),
-            }
-            self.look_after_socket(delay.is_some() && !running);
-            running = delay.is_some();
-            if wait_for_any(&self.core.changed, &self.timer, self.socket.step_event()) == Woken::Second {
-                self.socket_step_done();
-            }
-        }
-        self.core.state.lock().sender.use_socket(None);
-        self.socket.close();
-    }
-}
-
-impl DmaTimer {
-    /// Opens the socket if it is closed and it is time to try, or playing has just begun; closes it if it is broken.
-    fn look_after_socket(&mut self, playing_begins: bool) {
-        let mut state = self.core.state.lock();
-        let broken = state.sender.socket_is_broken();
-        if broken {
-            state.sender.use_socket(None);
-        }
-        // Sockets are opened and closed at PASSIVE_LEVEL, so not under the lock.
-        drop(state);
-        if broken {
-            self.socket.reopen();
-        }
-        self.socket.advance(clock::now(), playing_begins);
-    }
-
-    fn socket_step_done(&mut self) {
-        if let Some(socket) = self.socket.step_done(clock::now()) {
-            self.core.state.lock().sender.use_socket(Some(socket));
-        }
-    }
-}
-
-fn clamp(count: u64) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }

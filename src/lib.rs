@@ -4,7 +4,7 @@
 //! Microsoft's tools and on Linux by `cross/`; elsewhere the crate is empty.
 //!
 //! # Life cycle
-//! [`driver_entry`] registers with PortCls and with Winsock Kernel. Then [`adapter`] takes over: Windows adds and starts
+//! [`driver_entry`] registers with PortCls, with Winsock Kernel, and as a provider of [`events`]. Then [`adapter`] takes over: Windows adds and starts
 //! the device, which registers a [`topology`] and a [`wave`] filter. The audio engine opens the wave filter's pin, which
 //! makes a stream with an [`engine`], whose thread moves the audio to a [`transport`]. [`unload`] undoes the rest when
 //! the last device has gone.
@@ -23,10 +23,11 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use wdk_alloc::WdkAllocator;
 use wdk_panic as _;
-use wdk_sys::{DRIVER_OBJECT, IRP_MJ_PNP, NTSTATUS, PDRIVER_UNLOAD, UNICODE_STRING};
+use wdk_sys::{DRIVER_OBJECT, IRP_MJ_PNP, NTSTATUS, PDRIVER_UNLOAD, STATUS_SUCCESS, UNICODE_STRING};
 
 use crate::abi::portcls::PcInitializeAdapterDriver;
-use crate::kernel::status::{check, ntstatus};
+use crate::kernel::etw::Registration;
+use crate::kernel::status::check;
 use crate::kernel::{Result, Status, try_box};
 use crate::transport::wsk::Client;
 
@@ -34,6 +35,7 @@ pub mod abi;
 pub mod adapter;
 pub mod com;
 pub mod engine;
+pub mod events;
 pub mod kernel;
 pub mod options;
 pub mod topology;
@@ -53,6 +55,8 @@ pub struct Driver {
     wsk: Client,
     /// PortCls's unload routine, to be called before everything else goes.
     portcls_unload: PDRIVER_UNLOAD,
+    /// Last, so that everything else can still tell how it went.
+    events: Option<Registration>,
 }
 
 /// The one [`Driver`], from the success of [`driver_entry`] to [`unload`].
@@ -89,6 +93,7 @@ impl Driver {
             service_key_length: path.len(),
             wsk: Client::register()?,
             portcls_unload: None,
+            events: None,
         })
     }
 }
@@ -104,14 +109,25 @@ pub unsafe extern "system" fn driver_entry(
     object: *mut DRIVER_OBJECT,
     path: *mut UNICODE_STRING,
 ) -> NTSTATUS {
+    let registration = events::PROVIDER.register();
     // SAFETY: by contract.
-    ntstatus(unsafe { load(object, path) })
+    match unsafe { load(object, path) } {
+        Ok(mut driver) => {
+            driver.events = Some(registration);
+            DRIVER.store(Box::into_raw(driver), Ordering::Release);
+            STATUS_SUCCESS
+        }
+        Err(status) => {
+            events::driver_failed(status);
+            status.code()
+        }
+    }
 }
 
 /// # Safety
 /// As for [`driver_entry`].
 #[expect(unsafe_code, reason = "takes what Windows passed to the entry point")]
-unsafe fn load(object: *mut DRIVER_OBJECT, path: *mut UNICODE_STRING) -> Result {
+unsafe fn load(object: *mut DRIVER_OBJECT, path: *mut UNICODE_STRING) -> Result<Box<Driver>> {
     // SAFETY: by contract.
     let key = unsafe { &*path };
     // SAFETY: a counted string of Windows: as many bytes as it says.
@@ -126,8 +142,7 @@ unsafe fn load(object: *mut DRIVER_OBJECT, path: *mut UNICODE_STRING) -> Result 
     if let Some(pnp) = object.MajorFunction.get_mut(IRP_MJ_PNP as usize) {
         *pnp = Some(adapter::dispatch_pnp);
     }
-    DRIVER.store(Box::into_raw(driver), Ordering::Release);
-    Ok(())
+    Ok(driver)
 }
 
 /// Called by Windows when the last device has gone. PASSIVE_LEVEL.
@@ -143,6 +158,6 @@ unsafe extern "C" fn unload(object: *mut DRIVER_OBJECT) {
         // SAFETY: PortCls's own routine with the argument that Windows passed.
         unsafe { portcls_unload(object) };
     }
-    // Deregisters from Winsock Kernel.
+    // Deregisters from Winsock Kernel, then as a provider of events.
     drop(driver);
 }

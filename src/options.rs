@@ -1,18 +1,33 @@
 //! The user's options: `HKLM\SYSTEM\CurrentControlSet\Services\Scream\Options`, read whenever a stream is made.
 //!
-//! A wrong value never fails anything: it is logged, and the default holds.
+//! A wrong value never fails anything: the default holds, and an event says why.
 
 use core::ffi::CStr;
 use core::net::Ipv4Addr;
 
+use crate::events;
 use crate::kernel::Status;
-use crate::kernel::log;
 use crate::kernel::registry::{Key, Text, ValueError, utf16};
 
 /// Where packets go unless the options say otherwise.
 const DEFAULT_ADDRESS: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 77);
 /// The port that goes with it.
 const DEFAULT_PORT: u16 = 4010;
+
+/// An option as the events speak of it.
+struct Description {
+    name: &'static CStr,
+    accepted: &'static CStr,
+    default: &'static CStr,
+}
+
+const ADDRESS: Description = Description {
+    name: c"UnicastIPv4",
+    accepted: c"REG_SZ, an IPv4 address such as 192.168.1.20",
+    default: c"239.255.77.77",
+};
+const PORT: Description =
+    Description { name: c"UnicastPort", accepted: c"REG_DWORD, from 1 to 65535", default: c"4010" };
 
 /// What the user can choose.
 #[derive(Clone, Copy)]
@@ -33,41 +48,43 @@ impl Options {
             // The user never set an option.
             Err(Status::OBJECT_NAME_NOT_FOUND) => return options,
             Err(status) => {
-                log::status(c"the options cannot be read; the defaults hold", status.code());
+                events::options_unreadable(status);
                 return options;
             }
         };
-        if let Some(text) =
-            usable(c"UnicastIPv4", c"no text (REG_SZ)", key.text(&utf16::<11>(b"UnicastIPv4")))
-        {
+        if let Some(text) = ADDRESS.usable(key.text(&utf16::<11>(b"UnicastIPv4"))) {
             match destination(&text) {
                 Some(address) => options.address = address,
-                None => log::option(c"UnicastIPv4", c"no IPv4 address such as 192.168.1.20"),
+                None => ADDRESS.ignored(c"no address that can be sent to"),
             }
         }
-        if let Some(port) =
-            usable(c"UnicastPort", c"no number (REG_DWORD)", key.dword(&utf16::<11>(b"UnicastPort")))
-        {
+        if let Some(port) = PORT.usable(key.dword(&utf16::<11>(b"UnicastPort"))) {
             match u16::try_from(port) {
                 Ok(port @ 1..) => options.port = port,
-                _ => log::option(c"UnicastPort", c"not from 1 to 65535"),
+                _ => PORT.ignored(c"out of range"),
             }
         }
         options
     }
 }
 
-/// The value, if it is there and of the right type; says what is wrong otherwise.
-fn usable<T>(name: &CStr, wrong_type: &CStr, value: Result<T, ValueError>) -> Option<T> {
-    let reason = match value {
-        Ok(value) => return Some(value),
-        Err(ValueError::Missing) => return None,
-        Err(ValueError::WrongType) => wrong_type,
-        Err(ValueError::TooLong) => c"too long",
-        Err(ValueError::Unreadable) => c"cannot be read",
-    };
-    log::option(name, reason);
-    None
+impl Description {
+    /// The value, if it is there and of the right type; tells what is wrong otherwise.
+    fn usable<T>(&self, value: Result<T, ValueError>) -> Option<T> {
+        let reason = match value {
+            Ok(value) => return Some(value),
+            Err(ValueError::Missing) => return None,
+            Err(ValueError::WrongType) => c"of another type",
+            Err(ValueError::TooLong) => c"too long",
+            Err(ValueError::Unreadable) => c"cannot be read",
+        };
+        self.ignored(reason);
+        None
+    }
+
+    fn ignored(&self, reason: &CStr) {
+        events::option_ignored(self.name, reason, self.accepted, self.default);
+    }
 }
 
 /// An address that a packet can be sent to.

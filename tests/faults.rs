@@ -192,11 +192,12 @@ enum Effect {
 }
 
 /// Functions that can fail, with their effect.
-const CALLS: [(&str, Effect); 20] = [
+const CALLS: [(&str, Effect); 25] = [
     ("WskRegister", Effect::Fails("load")),
     ("PcInitializeAdapterDriver", Effect::Fails("load")),
     ("PcAddAdapterDevice", Effect::Fails("add")),
     ("PcRegisterAdapterPowerManagement", Effect::Fails("start")),
+    ("PcGetPhysicalDeviceObject", Effect::Fails("start")),
     ("PcNewPort", Effect::Fails("start")),
     ("IPort_Init", Effect::Fails("start")),
     ("PcRegisterSubdevice", Effect::Fails("start")),
@@ -207,6 +208,10 @@ const CALLS: [(&str, Effect); 20] = [
     ("IoAllocateMdl", Effect::Starves("open")),
     ("IPortWaveRTStream_AllocatePagesForMdl", Effect::Starves("allocate")),
     ("IPortWaveRTStream_MapAllocatedPages", Effect::Starves("allocate")),
+    ("ObReferenceObjectByHandle", Effect::None),
+    ("PcAddStreamResource", Effect::None),
+    ("EtwRegister", Effect::None),
+    ("EtwSetInformation", Effect::None),
     ("ZwOpenKey", Effect::None),
     ("ZwQueryValueKey", Effect::None),
     ("ZwSetInformationThread", Effect::None),
@@ -218,6 +223,7 @@ const CALLS: [(&str, Effect); 20] = [
 /// Nothing or a number is returned; or a status that says how a wait ended, or that a handle was wrong; or the request
 /// must be completed (PcDispatchIrp); or there is no room for a failure (interfaces that every port has).
 const CANNOT_FAIL: &[&str] = &[
+    "EtwUnregister",
     "ExAcquireFastMutex",
     "ExDeleteTimer",
     "ExFreePool",
@@ -239,8 +245,10 @@ const CANNOT_FAIL: &[&str] = &[
     "KeWaitForMultipleObjects",
     "KeWaitForSingleObject",
     "MmBuildMdlForNonPagedPool",
+    "ObfDereferenceObject",
     "PcDispatchIrp",
     "PcDriverUnload",
+    "PcRemoveStreamResource",
     "PsTerminateSystemThread",
     "ZwClose",
     "ZwWaitForSingleObject",

@@ -96,6 +96,28 @@ fn values_of_a_wrong_type_or_meaning_are_ignored() {
 }
 
 #[test]
+fn an_address_need_not_end_with_a_nul_and_ends_with_the_first() {
+    for text in ["192.0.2.77", "192.0.2.77\0", "192.0.2.77\0x"] {
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let option = ("UnicastIPv4", Value::Raw(1, bytes));
+        assert_eq!(destinations(&[option]), [address("192.0.2.77:4010")], "{text:?}");
+    }
+}
+
+#[test]
+fn options_of_64_kib_are_ignored_whatever_they_begin_with() {
+    let text: Vec<u8> = "192.0.2.77\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let number = 5000_u32.to_le_bytes().to_vec();
+    for mut bytes in [text, number] {
+        bytes.resize(65_536, 0);
+        for kind in [1, 2, 3, 4, 7, 11, u32::MAX] {
+            let options = ["UnicastIPv4", "UnicastPort"].map(|name| (name, Value::Raw(kind, bytes.clone())));
+            assert_eq!(destinations(&options), [address("239.255.77.77:4010")], "type {kind}");
+        }
+    }
+}
+
+#[test]
 fn options_are_read_again_for_every_stream() {
     let outcome = with_options(prompt_network(), &[], |device| {
         play(device, noise(1, 3840));

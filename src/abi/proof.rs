@@ -13,9 +13,18 @@ use core::mem::{align_of, offset_of, size_of};
 
 use super::{GUID, same_guid};
 
-/// The declarations of `src/abi`.
+/// The declarations of `src/abi`, and those of `src/kernel` that are written by hand, with their names in C.
 mod ours {
     pub use crate::abi::{GUID, ks::*, portcls::*, wsk::*};
+    pub(crate) use crate::kernel::etw::{
+        DISABLE_PROVIDER as EVENT_CONTROL_CODE_DISABLE_PROVIDER,
+        ENABLE_PROVIDER as EVENT_CONTROL_CODE_ENABLE_PROVIDER, EtwSetInformation,
+        Level::{
+            Error as TRACE_LEVEL_ERROR, Information as TRACE_LEVEL_INFORMATION,
+            Warning as TRACE_LEVEL_WARNING,
+        },
+        SET_TRAITS as EventProviderSetTraits,
+    };
 }
 
 /// The declarations of the headers.
@@ -394,7 +403,6 @@ layouts! {
     IPortWaveRTStream { lpVtbl }
     IUnregisterSubdevice { lpVtbl }
     IUnregisterPhysicalConnection { lpVtbl }
-    IPortClsStreamResourceManager { lpVtbl }
 }
 
 unions! {
@@ -421,7 +429,6 @@ tables! {
         UnregisterPhysicalConnection, UnregisterPhysicalConnectionToExternal,
         UnregisterPhysicalConnectionFromExternal,
     }
-    IPortClsStreamResourceManagerVtbl: base IUnknownVtbl { AddStreamResource, RemoveStreamResource }
     IMiniportVtbl: base IUnknownVtbl { GetDescription, DataRangeIntersection }
     IMiniportTopologyVtbl: base IMiniportVtbl { Init }
     IMiniportWaveRTVtbl: base IMiniportVtbl { Init, NewStream, GetDeviceDescription }
@@ -454,6 +461,8 @@ functions! {
     PcRegisterAdapterPowerManagement(_, _),
     PcUnregisterAdapterPowerManagement(_),
     PcGetPhysicalDeviceObject(_, _),
+    PcAddStreamResource(_, _, _, _),
+    PcRemoveStreamResource(_),
 }
 
 constants! {
@@ -464,7 +473,7 @@ constants! {
 
 guids! {
     IID_IUnknown, IID_IPort, IID_IPortTopology, IID_IPortWaveRT, IID_IPortWaveRTStream,
-    IID_IUnregisterSubdevice, IID_IUnregisterPhysicalConnection, IID_IPortClsStreamResourceManager,
+    IID_IUnregisterSubdevice, IID_IUnregisterPhysicalConnection,
     IID_IMiniport, IID_IMiniportTopology, IID_IMiniportWaveRT, IID_IMiniportAudioSignalProcessing,
     IID_IMiniportWaveRTStream, IID_IMiniportWaveRTStreamNotification,
     IID_IMiniportWaveRTOutputStream, IID_IAdapterPowerManagement, IID_IPinCount, IID_IPowerNotify,
@@ -533,3 +542,14 @@ const _: () = assert!(
     ours::MAKE_WSK_VERSION(1, 2) as i64 == theirs::constants::WSK_VERSION_1_2,
     "MAKE_WSK_VERSION: value"
 );
+
+// wdm.h, evntprov.h, evntrace.h
+
+functions! {
+    EtwSetInformation(_, _, _, _),
+}
+
+constants! {
+    EventProviderSetTraits, EVENT_CONTROL_CODE_ENABLE_PROVIDER, EVENT_CONTROL_CODE_DISABLE_PROVIDER,
+    TRACE_LEVEL_ERROR, TRACE_LEVEL_WARNING, TRACE_LEVEL_INFORMATION,
+}

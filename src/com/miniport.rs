@@ -79,19 +79,19 @@ impl<C: Miniport, const SLOT: usize> MiniportTable<C, SLOT> {
     }
 }
 
-/// The bytes of a format or range, as many as its first field says.
+/// The bytes of a range, as many as its first field says.
 ///
 /// # Safety
-/// `format` is null, or as many bytes as its `FormatSize` can be read there while the result is used.
-pub(super) unsafe fn sized_bytes<'a>(format: *const KSDATARANGE) -> Option<&'a [u8]> {
-    if format.is_null() {
+/// `range` is null, or as many bytes as its `FormatSize` can be read there while the result is used.
+pub(super) unsafe fn sized_bytes<'a>(range: *const KSDATARANGE) -> Option<&'a [u8]> {
+    if range.is_null() {
         return None;
     }
     // SAFETY: the size is the first field.
-    let size = unsafe { (*format).FormatSize } as usize;
+    let size = unsafe { (*range).FormatSize } as usize;
     if size < size_of::<KSDATARANGE>() {
         return None;
     }
     // SAFETY: by contract.
-    Some(unsafe { core::slice::from_raw_parts(format.cast(), size) })
+    Some(unsafe { core::slice::from_raw_parts(range.cast(), size) })
 }

@@ -9,7 +9,7 @@ use wdk_sys::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NO_MATCH, STATUS_SUCCES
 use super::miniport::{Miniport, MiniportTable, sized_bytes};
 use super::port::PortStream;
 use super::{ObjectRef, class};
-use crate::abi::ks::KSDATAFORMAT;
+use crate::abi::ks::{KSDATAFORMAT, KSDATAFORMAT_ATTRIBUTES, KSMULTIPLE_ITEM};
 use crate::abi::portcls::{
     DEVICE_DESCRIPTION, IMiniportWaveRTVtbl, IPortWaveRT, IPortWaveRTStream, IResourceList, PUNKNOWN,
 };
@@ -23,11 +23,13 @@ pub trait MiniportWaveRt: Miniport {
 
     /// Makes a stream. PASSIVE_LEVEL.
     ///
-    /// `format` is the data format in the size it says it has, not yet looked at.
+    /// `format` is the data format in the size it says it has, and behind it its attributes if it says so, all of it
+    /// not yet looked at.
     ///
     /// # Errors
-    /// `STATUS_NOT_SUPPORTED` for capture or another pin, `STATUS_NO_MATCH` for another format,
-    /// `STATUS_INSUFFICIENT_RESOURCES` when the pin is in use or memory is short.
+    /// `STATUS_NOT_SUPPORTED` for capture, another pin or an unknown attribute or mode, `STATUS_NO_MATCH` for another
+    /// format, `STATUS_INVALID_PARAMETER` for attributes that make no sense, `STATUS_INSUFFICIENT_RESOURCES` when the
+    /// pin is in use or memory is short.
     fn new_stream(
         &self,
         port: PortStream,
@@ -65,8 +67,8 @@ impl<C: MiniportWaveRt, const SLOT: usize> MiniportWaveRtTable<C, SLOT> {
         *out = null_mut();
         // SAFETY: PortCls passes its side of the stream, which outlives the stream.
         let port_stream = unsafe { PortStream::from_raw(port_stream) };
-        // SAFETY: PortCls passes a format whose memory is as long as it says.
-        let format = unsafe { sized_bytes(format) };
+        // SAFETY: PortCls passes a format whose memory is as long as it and its attributes say.
+        let format = unsafe { format_bytes(format) };
         let Some(port_stream) = port_stream else { return STATUS_INVALID_PARAMETER };
         let Some(format) = format else { return STATUS_NO_MATCH };
         // SAFETY: thunks are called with their own interface.
@@ -103,4 +105,25 @@ unsafe extern "system" fn init(
     _port: *mut IPortWaveRT,
 ) -> NTSTATUS {
     STATUS_SUCCESS
+}
+
+/// The bytes of a format, as many as its first field says, and of the attributes behind it if its flags say so.
+///
+/// # Safety
+/// `format` is null, or as many bytes can be read there while the result is used.
+unsafe fn format_bytes<'a>(format: *const KSDATAFORMAT) -> Option<&'a [u8]> {
+    // SAFETY: by contract.
+    let bytes = unsafe { sized_bytes(format) }?;
+    // SAFETY: the result says that all fields can be read.
+    if unsafe { (*format).Flags } & KSDATAFORMAT_ATTRIBUTES == 0 {
+        return Some(bytes);
+    }
+    let list = bytes.len().checked_next_multiple_of(align_of::<KSDATAFORMAT>())?;
+    // SAFETY: by contract, the list begins at the next multiple of 8 bytes.
+    let head = unsafe { format.byte_add(list) }.cast::<KSMULTIPLE_ITEM>();
+    // SAFETY: by contract, its head is there, whatever it says.
+    let size = unsafe { (*head).Size } as usize;
+    let size = list.checked_add(size.max(size_of::<KSMULTIPLE_ITEM>()))?;
+    // SAFETY: by contract.
+    Some(unsafe { core::slice::from_raw_parts(format.cast(), size) })
 }

@@ -21,11 +21,14 @@ use crate::abi::{GUID, same_guid};
 use crate::kernel::{Result, Status, try_box};
 
 pub mod adapter_power;
+pub mod audio_signal_processing;
 pub mod miniport;
 pub mod miniport_topology;
 pub mod miniport_wavert;
 pub mod port;
 pub mod property;
+pub mod stream_resource;
+pub mod wavert_output_stream;
 pub mod wavert_stream;
 
 /// A kind of object: which interfaces it has.

@@ -1,4 +1,4 @@
-//! Property handlers: the request as safe slices, and the answers that are the same for all.
+//! Handlers of pin properties: the request as safe slices, and the answers that are the same for all.
 
 use wdk_sys::{NTSTATUS, STATUS_INVALID_PARAMETER};
 
@@ -17,19 +17,25 @@ pub trait Property {
     /// `KSPROPERTY_TYPE_GET`, `KSPROPERTY_TYPE_SET`, or both.
     const ACCESS: u32;
 
-    /// Writes the value for a pin. PASSIVE_LEVEL.
+    /// Whether a pin has the property. PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_PARAMETER` when there is no such pin, otherwise as the property says.
+    fn check_pin(pin: u32) -> Result;
+
+    /// Writes the value. PASSIVE_LEVEL.
     ///
     /// # Errors
     /// As the property says; see [`Answer`] for sizes.
-    fn get(_pin: u32, _answer: &mut Answer<'_>) -> Result {
+    fn get(_answer: &mut Answer<'_>) -> Result {
         Err(Status::INVALID_DEVICE_REQUEST)
     }
 
-    /// Takes a new value for a pin. PASSIVE_LEVEL.
+    /// Takes a new value. PASSIVE_LEVEL.
     ///
     /// # Errors
     /// As the property says.
-    fn set(_pin: u32, _value: &[u8]) -> Result {
+    fn set(_value: &[u8]) -> Result {
         Err(Status::INVALID_DEVICE_REQUEST)
     }
 }
@@ -92,25 +98,30 @@ unsafe fn bytes<'a>(start: *mut u8, size: u32) -> &'a mut [u8] {
 }
 
 /// Does what the verb asks for; also returns how many bytes the value has, or would need.
+///
+/// Basic support may be asked of the property as such, or of one pin; the other verbs need the pin.
 fn dispatch<P: Property>(verb: u32, instance: &[u8], value: &mut [u8]) -> (Result, u32) {
     let length = value.len() as u32;
-    if verb & KSPROPERTY_TYPE_BASICSUPPORT != 0 {
-        let mut answer = Answer { value, size: 0 };
-        return (basic_support(P::ACCESS | KSPROPERTY_TYPE_BASICSUPPORT, &mut answer), answer.size);
-    }
-    if verb & P::ACCESS == 0 {
+    if verb & (P::ACCESS | KSPROPERTY_TYPE_BASICSUPPORT) == 0 {
         return (Err(Status::INVALID_DEVICE_REQUEST), length);
     }
+    let support = verb & KSPROPERTY_TYPE_BASICSUPPORT != 0;
     // What follows KSPROPERTY in a KSP_PIN: the pin, and a reserved field.
     let pin = match instance.first_chunk::<8>() {
-        Some([a, b, c, d, ..]) => u32::from_le_bytes([*a, *b, *c, *d]),
-        None => return (Err(Status::INVALID_PARAMETER), length),
+        Some([a, b, c, d, ..]) => P::check_pin(u32::from_le_bytes([*a, *b, *c, *d])),
+        None if support && instance.is_empty() => Ok(()),
+        None => Err(Status::INVALID_PARAMETER),
     };
-    if verb & P::ACCESS & KSPROPERTY_TYPE_GET != 0 {
-        let mut answer = Answer { value, size: 0 };
-        (P::get(pin, &mut answer), answer.size)
+    if pin.is_err() {
+        return (pin, length);
+    }
+    let mut answer = Answer { value, size: 0 };
+    if support {
+        (basic_support(P::ACCESS | KSPROPERTY_TYPE_BASICSUPPORT, &mut answer), answer.size)
+    } else if verb & P::ACCESS & KSPROPERTY_TYPE_GET != 0 {
+        (P::get(&mut answer), answer.size)
     } else {
-        (P::set(pin, value), length)
+        (P::set(answer.value), length)
     }
 }
 

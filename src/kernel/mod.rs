@@ -5,13 +5,13 @@
 #![expect(unsafe_code, reason = "this layer is where the kernel is called; everything above it is safe code")]
 
 pub mod clock;
+pub mod etw;
 pub mod event;
 pub mod irp;
 pub mod irql;
 #[cfg(target_pointer_width = "64")]
 mod layout;
 pub mod lock;
-pub mod log;
 pub mod memory;
 pub mod registry;
 pub mod status;

@@ -17,6 +17,10 @@ impl Status {
     pub const BUFFER_OVERFLOW: Self = Self(wdk_sys::STATUS_BUFFER_OVERFLOW);
     /// The buffer is too small for what was asked.
     pub const BUFFER_TOO_SMALL: Self = Self(wdk_sys::STATUS_BUFFER_TOO_SMALL);
+    /// The data comes too late.
+    pub const DATA_LATE: Self = Self(wdk_sys::STATUS_DATA_LATE_ERROR);
+    /// The data comes too early: there is no place for it.
+    pub const DATA_OVERRUN: Self = Self(wdk_sys::STATUS_DATA_OVERRUN);
     /// The device has gone.
     pub const DEVICE_NOT_READY: Self = Self(wdk_sys::STATUS_DEVICE_NOT_READY);
     /// Memory, or the only instance of something, is used up.

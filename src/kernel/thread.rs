@@ -3,18 +3,19 @@
 use alloc::boxed::Box;
 use core::ffi::c_void;
 use core::marker::PhantomData;
-use core::ptr::null_mut;
+use core::ptr::{NonNull, null_mut};
 
 use wdk_sys::ntddk::{
-    PsCreateSystemThread, PsTerminateSystemThread, ZwClose, ZwSetInformationThread, ZwWaitForSingleObject,
+    ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread, PsTerminateSystemThread, ZwClose,
+    ZwSetInformationThread, ZwWaitForSingleObject,
 };
 use wdk_sys::{
-    _THREADINFOCLASS, HANDLE, KPRIORITY, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_SUCCESS,
-    THREAD_ALL_ACCESS,
+    _MODE, _THREADINFOCLASS, HANDLE, KPRIORITY, KPROCESSOR_MODE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES,
+    PETHREAD, STATUS_SUCCESS, THREAD_ALL_ACCESS,
 };
 
 use super::memory::try_box;
-use super::status::{Result, check};
+use super::status::{Result, Status, check};
 
 /// A system thread. Dropping it waits for its end at PASSIVE_LEVEL, so whoever drops it has told the body to end.
 ///
@@ -28,6 +29,30 @@ pub struct Thread {
 unsafe impl Send for Thread {}
 // SAFETY: as above.
 unsafe impl Sync for Thread {}
+
+/// A reference to the object of a thread, which may have ended. IRQL <= DISPATCH_LEVEL.
+pub struct ThreadObject {
+    raw: NonNull<c_void>,
+}
+
+// SAFETY: objects belong to no thread.
+unsafe impl Send for ThreadObject {}
+// SAFETY: as above.
+unsafe impl Sync for ThreadObject {}
+
+impl ThreadObject {
+    /// The object, borrowed.
+    pub fn as_ptr(&self) -> PETHREAD {
+        self.raw.as_ptr().cast()
+    }
+}
+
+impl Drop for ThreadObject {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours and not used again.
+        unsafe { ObfDereferenceObject(self.raw.as_ptr()) };
+    }
+}
 
 /// What a [`Thread`] runs.
 pub trait Body: Send + 'static {
@@ -87,6 +112,27 @@ impl Thread {
         let thread = Self { handle };
         thread.raise_priority();
         Ok(thread)
+    }
+
+    /// The thread's object, with a reference. PASSIVE_LEVEL.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn object(&self) -> Result<ThreadObject> {
+        let mut raw = null_mut();
+        // SAFETY: the handle is live, and that of a thread; the object goes to a local. In kernel mode neither an access
+        // nor a type has to be named.
+        check(unsafe {
+            ObReferenceObjectByHandle(
+                self.handle,
+                0,
+                null_mut(),
+                _MODE::KernelMode as KPROCESSOR_MODE,
+                &raw mut raw,
+                null_mut(),
+            )
+        })?;
+        Ok(ThreadObject { raw: NonNull::new(raw).ok_or(Status::UNSUCCESSFUL)? })
     }
 
     /// A thread that stays at normal priority is late now and then, but plays: so a failure is not one of `spawn`.

@@ -1,5 +1,7 @@
 //! Where the audio goes.
 
+use wdk_sys::NTSTATUS;
+
 pub mod wsk;
 
 /// Takes the frames of one stream, in order, and sends them in units of its own.
@@ -16,6 +18,19 @@ pub trait Transport {
     /// Sends the units that are full or were flushed.
     fn send(&mut self);
 
-    /// Units that could not be sent so far.
-    fn lost(&self) -> u64;
+    /// What became of the units so far.
+    fn totals(&self) -> Totals;
+}
+
+/// What became of the units of a stream.
+#[derive(Clone, Copy, Default)]
+pub struct Totals {
+    /// Units that the network took.
+    pub sent: u64,
+    /// Units that were not sent: there was no connection, or no free place.
+    pub dropped: u64,
+    /// Units that the network did not take.
+    pub failed: u64,
+    /// The status of the last of these.
+    pub last_status: NTSTATUS,
 }

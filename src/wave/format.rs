@@ -1,23 +1,33 @@
 //! Data formats: what is offered, and the checks of what the audio engine asks for.
 //!
-//! A format from outside is a run of bytes until it has been checked field by field.
+//! A format from outside is a run of bytes until it has been checked field by field. Proposals, intersections and
+//! NewStream all come here, so they cannot disagree. What is taken:
+//!
+//! * PCM of 16, 24 or 32 bits, as `WAVEFORMATEX` or with the extensible part. 24 valid bits in 32 are sent as 32 bits,
+//!   which is what they are in memory: the valid bits are the upper ones and the others zero
+//!   ([WAVEFORMATEXTENSIBLE](https://learn.microsoft.com/windows-hardware/drivers/ddi/ksmedia/ns-ksmedia-waveformatextensible)).
+//! * Any mask of the eleven speakers that receivers know, and none (`KSAUDIO_SPEAKER_DIRECTOUT`), whether or not it has
+//!   as many bits as there are channels: the same page gives a meaning to both cases. The mask is sent as it is, and it
+//!   is for the receiver to leave out bits without a channel and channels without a bit.
+//! * A `WAVEFORMATEX` names no speakers; it gets those that Windows has for its channel count.
 
 use protocol::{StreamFormat, default_mask};
 
 use crate::abi::ks::{
-    KSDATAFORMAT, KSDATAFORMAT_ATTRIBUTES, KSDATAFORMAT_SPECIFIER_WAVEFORMATEX, KSDATAFORMAT_SUBTYPE_PCM,
+    KSDATAFORMAT_ATTRIBUTES, KSDATAFORMAT_SPECIFIER_WAVEFORMATEX, KSDATAFORMAT_SUBTYPE_PCM,
     KSDATAFORMAT_TYPE_AUDIO, KSDATAFORMAT_WAVEFORMATEX, KSDATAFORMAT_WAVEFORMATEXTENSIBLE,
     WAVE_FORMAT_EXTENSIBLE, WAVE_FORMAT_PCM,
 };
 use crate::abi::{GUID, same_guid};
 use crate::kernel::{Result, Status};
+use crate::wave::attributes;
 
-/// Sampling rates in Hz.
-pub const RATES: [u32; 4] = [44_100, 48_000, 96_000, 192_000];
-/// Bits per sample.
+/// Sampling rates in Hz. A client that has no preference gets the first, which is Windows' own default.
+pub const RATES: [u32; 6] = [48_000, 44_100, 96_000, 88_200, 192_000, 176_400];
+/// Bits of a sample in memory.
 pub const WIDTHS: [u16; 3] = [16, 24, 32];
 /// Most channels.
-pub const MAX_CHANNELS: u16 = 2;
+pub const MAX_CHANNELS: u16 = protocol::format::MAX_CHANNELS;
 /// Channel masks have no bits but those of the eleven speakers that the wire format's receivers know.
 const MAX_MASK: u32 = 0x7FF;
 
@@ -28,8 +38,8 @@ const EXTENSION_SIZE: u16 = 22;
 
 const _: () = assert!(EXTENSIBLE_SIZE == 104 && size_of::<KSDATAFORMAT_WAVEFORMATEX>() == 82);
 
-/// Offsets in a data format that carries a `WAVEFORMATEX`, all of it little endian.
-mod offset {
+/// Offsets in a data format that carries a `WAVEFORMATEX`, all of it little endian; ranges begin in the same way.
+pub(super) mod offset {
     pub const FORMAT_SIZE: usize = 0;
     pub const FLAGS: usize = 4;
     pub const SAMPLE_SIZE: usize = 8;
@@ -74,22 +84,23 @@ impl Fields<'_> {
     }
 }
 
-/// Checks a data format. `bytes` is the format in the size it says it has, or more.
+/// Checks a data format. `bytes` is the format in the size it says it has, and its attributes if it says so; or more.
 ///
 /// # Errors
-/// `STATUS_NO_MATCH` when it is not one of ours, `STATUS_NOT_SUPPORTED` when it has attributes.
+/// `STATUS_NO_MATCH` when the format is not one of ours; of its attributes what [`attributes::check`] says.
 pub fn parse(bytes: &[u8]) -> Result<StreamFormat> {
-    let fields = Fields(bytes);
-    let size = fields.u32(offset::FORMAT_SIZE).ok_or(Status::NO_MATCH)? as usize;
+    let size = Fields(bytes).u32(offset::FORMAT_SIZE).ok_or(Status::NO_MATCH)? as usize;
     let fields = Fields(bytes.get(..size).ok_or(Status::NO_MATCH)?);
+    let format = wave_format(&fields).filter(is_offered).ok_or(Status::NO_MATCH)?;
     if fields.u32(offset::FLAGS).ok_or(Status::NO_MATCH)? & KSDATAFORMAT_ATTRIBUTES != 0 {
-        return Err(Status::NOT_SUPPORTED);
+        let list = size.checked_next_multiple_of(8).and_then(|start| bytes.get(start..));
+        attributes::check(list.ok_or(Status::INVALID_PARAMETER)?)?;
     }
-    wave_format(&fields).filter(is_offered).ok_or(Status::NO_MATCH)
+    Ok(format)
 }
 
 /// Whether the format is one that the data ranges offer.
-fn is_offered(format: &StreamFormat) -> bool {
+pub fn is_offered(format: &StreamFormat) -> bool {
     RATES.contains(&format.rate().get())
         && WIDTHS.contains(&format.bits())
         && format.channels() <= MAX_CHANNELS
@@ -108,9 +119,10 @@ fn wave_format(fields: &Fields<'_>) -> Option<StreamFormat> {
         WAVE_FORMAT_PCM => default_mask(channels),
         WAVE_FORMAT_EXTENSIBLE if extra >= EXTENSION_SIZE => {
             let mask = fields.u32(offset::MASK)?;
-            let every_bit_valid = fields.u16(offset::VALID_BITS)? == bits;
+            let valid_bits = fields.u16(offset::VALID_BITS)?;
+            let bits_fit = valid_bits == bits || (valid_bits, bits) == (24, 32);
             let is_pcm = is(offset::EXTENSIBLE_SUB_FORMAT, &KSDATAFORMAT_SUBTYPE_PCM);
-            if !every_bit_valid || !is_pcm || mask > MAX_MASK {
+            if !bits_fit || !is_pcm || mask > MAX_MASK {
                 return None;
             }
             u16::try_from(mask).ok()?
@@ -157,41 +169,4 @@ fn guid_bytes(guid: &GUID) -> [u8; 16] {
     put(&mut bytes, 6, &guid.data3.to_le_bytes());
     put(&mut bytes, 8, &guid.data4);
     bytes
-}
-
-/// Offsets in a `KSDATARANGE_AUDIO`, after the part that it shares with formats.
-mod range_offset {
-    pub const MAX_CHANNELS: usize = 64;
-    pub const MIN_BITS: usize = 68;
-    pub const MAX_BITS: usize = 72;
-    pub const MIN_RATE: usize = 76;
-    pub const MAX_RATE: usize = 80;
-}
-
-const _: () = assert!(size_of::<KSDATAFORMAT>() == range_offset::MAX_CHANNELS);
-
-/// The best format in both ranges: the widest of `own`, with as many channels as both allow.
-///
-/// `own` is one of the filter's ranges, which are one rate and one width each.
-pub fn intersect(client: &[u8], own: &[u8]) -> Option<StreamFormat> {
-    let (client, own) = (Fields(client), Fields(own));
-    for offset in [offset::MAJOR_FORMAT, offset::SUB_FORMAT, offset::SPECIFIER] {
-        let (theirs, ours) = (client.guid(offset)?, own.guid(offset)?);
-        // The zero identifier is KSDATAFORMAT_*_WILDCARD.
-        if !same_guid(&theirs, &ours) && !same_guid(&theirs, &GUID::from_u128(0)) {
-            return None;
-        }
-    }
-    let channels = own.u32(range_offset::MAX_CHANNELS)?.min(client.u32(range_offset::MAX_CHANNELS)?);
-    let bits = own.u32(range_offset::MAX_BITS)?;
-    let rate = own.u32(range_offset::MAX_RATE)?;
-    let bits_fit =
-        client.u32(range_offset::MIN_BITS)? <= bits && bits <= client.u32(range_offset::MAX_BITS)?;
-    let rate_fits =
-        client.u32(range_offset::MIN_RATE)? <= rate && rate <= client.u32(range_offset::MAX_RATE)?;
-    if !bits_fit || !rate_fits {
-        return None;
-    }
-    let (bits, channels) = (u16::try_from(bits).ok()?, u16::try_from(channels).ok()?);
-    StreamFormat::new(rate, bits, channels, default_mask(channels)).ok().filter(is_offered)
 }

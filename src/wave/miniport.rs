@@ -7,41 +7,51 @@ use wdk_sys::{_INTERFACE_TYPE, PHYSICAL_ADDRESS};
 use crate::Driver;
 use crate::abi::GUID;
 use crate::abi::portcls::{
-    DEVICE_DESCRIPTION, IID_IMiniport, IID_IMiniportWaveRT, IMiniportWaveRTVtbl, PCFILTER_DESCRIPTOR,
+    DEVICE_DESCRIPTION, IID_IMiniport, IID_IMiniportAudioSignalProcessing, IID_IMiniportWaveRT,
+    IMiniportAudioSignalProcessingVtbl, IMiniportWaveRTVtbl, PCFILTER_DESCRIPTOR,
 };
+use crate::com::audio_signal_processing::{AudioSignalProcessing, AudioSignalProcessingTable};
 use crate::com::miniport::Miniport;
 use crate::com::miniport_wavert::{MiniportWaveRt, MiniportWaveRtTable};
 use crate::com::port::PortStream;
+use crate::com::stream_resource::PhysicalDevice;
 use crate::com::{Class, ComObject, ObjectRef, Table};
 use crate::engine::Engine;
 use crate::kernel::{Result, Shared, Status};
 use crate::options::Options;
+use crate::wave::attributes::MODES;
 use crate::wave::format::{self, EXTENSIBLE_SIZE};
+use crate::wave::ranges;
 use crate::wave::stream::WaveStream;
-use crate::wave::tables::{FILTER, RENDER_PIN};
+use crate::wave::tables::{BRIDGE_PIN, FILTER, RENDER_PIN};
 
 /// The miniport.
 pub struct WaveMiniport {
     driver: &'static Driver,
+    device: PhysicalDevice,
     /// Whether there is a stream.
     pin_in_use: Shared<AtomicBool>,
 }
 
 static WAVE_TABLE: IMiniportWaveRTVtbl = MiniportWaveRtTable::<WaveMiniport, 0>::TABLE;
+static MODES_TABLE: IMiniportAudioSignalProcessingVtbl = AudioSignalProcessingTable::<WaveMiniport, 1>::TABLE;
 
 #[expect(unsafe_code, reason = "says which tables an object has")]
-// SAFETY: the one table is that of IMiniportWaveRT, which begins with IMiniport, and its thunks are those of slot 0.
+// SAFETY: the first table is that of IMiniportWaveRT, which begins with IMiniport, and its thunks are those of slot 0;
+// the second is that of IMiniportAudioSignalProcessing, with the thunks of slot 1.
 unsafe impl Class for WaveMiniport {
-    type Tables = [Table; 1];
-    const TABLES: Self::Tables = [Table::new(&WAVE_TABLE)];
-    const INTERFACES: &'static [(GUID, usize)] = &[(IID_IMiniport, 0), (IID_IMiniportWaveRT, 0)];
+    type Tables = [Table; 2];
+    const TABLES: Self::Tables = [Table::new(&WAVE_TABLE), Table::new(&MODES_TABLE)];
+    const INTERFACES: &'static [(GUID, usize)] =
+        &[(IID_IMiniport, 0), (IID_IMiniportWaveRT, 0), (IID_IMiniportAudioSignalProcessing, 1)];
 }
 
 impl WaveMiniport {
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn try_new(driver: &'static Driver) -> Result<ObjectRef<Self>> {
-        ComObject::try_new(Self { driver, pin_in_use: Shared::try_new(AtomicBool::new(false))? })
+    pub fn try_new(driver: &'static Driver, device: PhysicalDevice) -> Result<ObjectRef<Self>> {
+        let pin_in_use = Shared::try_new(AtomicBool::new(false))?;
+        ComObject::try_new(Self { driver, device, pin_in_use })
     }
 }
 
@@ -54,7 +64,7 @@ impl Miniport for WaveMiniport {
         if pin != RENDER_PIN {
             return Err(Status::NOT_IMPLEMENTED);
         }
-        let format = format::intersect(client, own).ok_or(Status::NO_MATCH)?;
+        let format = ranges::intersect(client, own).ok_or(Status::NO_MATCH)?;
         *needed = EXTENSIBLE_SIZE as u32;
         if output.is_empty() {
             return Err(Status::BUFFER_OVERFLOW);
@@ -81,7 +91,7 @@ impl MiniportWaveRt for WaveMiniport {
         let format = format::parse(format)?;
         let claim = PinClaim::try_new(&self.pin_in_use)?;
         let options = Options::read(self.driver.service_key());
-        let engine = Engine::try_new(self.driver.wsk(), format, options.address, options.port)?;
+        let engine = Engine::try_new(self.device, self.driver.wsk(), format, options.address, options.port)?;
         WaveStream::try_new(port, format, engine, claim)
     }
 
@@ -107,6 +117,16 @@ impl MiniportWaveRt for WaveMiniport {
             DmaControllerInstance: 0,
             DmaRequestLine: 0,
             DeviceAddress: PHYSICAL_ADDRESS { QuadPart: 0 },
+        }
+    }
+}
+
+impl AudioSignalProcessing for WaveMiniport {
+    fn modes(&self, pin: u32) -> Result<&'static [GUID]> {
+        match pin {
+            RENDER_PIN => Ok(&MODES),
+            BRIDGE_PIN => Err(Status::NOT_SUPPORTED),
+            _ => Err(Status::INVALID_PARAMETER),
         }
     }
 }

@@ -5,9 +5,11 @@ use protocol::{CyclicBuffer, PacketsPerBuffer, StreamFormat, packet_frames};
 use crate::abi::GUID;
 use crate::abi::ks::KSRTAUDIO_HWLATENCY;
 use crate::abi::portcls::{
-    IID_IMiniportWaveRTStream, IID_IMiniportWaveRTStreamNotification, IMiniportWaveRTStreamNotificationVtbl,
+    IID_IMiniportWaveRTOutputStream, IID_IMiniportWaveRTStream, IID_IMiniportWaveRTStreamNotification,
+    IMiniportWaveRTOutputStreamVtbl, IMiniportWaveRTStreamNotificationVtbl,
 };
 use crate::com::port::PortStream;
+use crate::com::wavert_output_stream::{PresentationPosition, WaveRtOutputStream, WaveRtOutputStreamTable};
 use crate::com::wavert_stream::{AllocatedBuffer, State, WaveRtStream, WaveRtStreamTable};
 use crate::com::{Class, ComObject, ObjectRef, Table};
 use crate::engine::Engine;
@@ -17,6 +19,12 @@ use crate::wave::miniport::PinClaim;
 
 /// The longest cyclic buffer, in seconds: more than the two that Windows may ask for.
 const MAX_BUFFER_SECONDS: u32 = 4;
+/// A millisecond in units of 100 ns: what a packet waits where the thread would wake more often than that, and waits once
+/// more when a notification comes between.
+const MILLISECOND: u64 = 10_000;
+/// From this length on, in units of 100 ns, packets never wait for the thread: with the shortest buffer of Windows, 3 ms,
+/// of which each half is copied on its own, there is at most one wake-up in a millisecond then.
+const UNHURRIED_PACKET: u64 = 3 * MILLISECOND;
 
 /// A stream.
 pub struct WaveStream {
@@ -28,14 +36,18 @@ pub struct WaveStream {
 }
 
 static STREAM_TABLE: IMiniportWaveRTStreamNotificationVtbl = WaveRtStreamTable::<WaveStream, 0>::TABLE;
+static OUTPUT_TABLE: IMiniportWaveRTOutputStreamVtbl = WaveRtOutputStreamTable::<WaveStream, 1>::TABLE;
 
 #[expect(unsafe_code, reason = "says which tables an object has")]
-// SAFETY: the one table serves both interfaces, and its thunks are those of slot 0.
+// SAFETY: the first table serves two interfaces, and the thunks of each table are those of its slot.
 unsafe impl Class for WaveStream {
-    type Tables = [Table; 1];
-    const TABLES: Self::Tables = [Table::new(&STREAM_TABLE)];
-    const INTERFACES: &'static [(GUID, usize)] =
-        &[(IID_IMiniportWaveRTStream, 0), (IID_IMiniportWaveRTStreamNotification, 0)];
+    type Tables = [Table; 2];
+    const TABLES: Self::Tables = [Table::new(&STREAM_TABLE), Table::new(&OUTPUT_TABLE)];
+    const INTERFACES: &'static [(GUID, usize)] = &[
+        (IID_IMiniportWaveRTStream, 0),
+        (IID_IMiniportWaveRTStreamNotification, 0),
+        (IID_IMiniportWaveRTOutputStream, 1),
+    ];
 }
 
 impl WaveStream {
@@ -105,10 +117,28 @@ impl WaveRtStream for WaveStream {
         self.engine.unregister_event(event)
     }
 
-    /// A frame leaves when its packet is full: at most one packet later than it was played.
+    /// A frame leaves when its packet is full: at most one packet later than it was played, and two milliseconds more when
+    /// packets are so short that they may have to wait for the thread.
     fn hardware_latency(&self) -> KSRTAUDIO_HWLATENCY {
         let frames = u64::from(packet_frames(self.format).get());
-        let delay = frames.saturating_mul(10_000_000).div_ceil(u64::from(self.format.rate().get()));
-        KSRTAUDIO_HWLATENCY { FifoSize: 0, ChipsetDelay: u32::try_from(delay).unwrap_or(0), CodecDelay: 0 }
+        let packet = frames.saturating_mul(10_000_000).div_ceil(u64::from(self.format.rate().get()));
+        let wait = if packet < UNHURRIED_PACKET { 2 * MILLISECOND } else { 0 };
+        let delay = u32::try_from(packet.saturating_add(wait)).unwrap_or(u32::MAX);
+        KSRTAUDIO_HWLATENCY { FifoSize: 0, ChipsetDelay: delay, CodecDelay: 0 }
+    }
+}
+
+impl WaveRtOutputStream for WaveStream {
+    fn write_packet(&self, number: u32, last: Option<u32>) -> Result {
+        self.engine.write_packet(number, last)
+    }
+
+    fn presentation_position(&self) -> Result<PresentationPosition> {
+        let snapshot = self.engine.presentation_position()?;
+        Ok(PresentationPosition { frames: snapshot.frames, ticks: snapshot.ticks })
+    }
+
+    fn packet_count(&self) -> Result<u32> {
+        self.engine.packet_count()
     }
 }

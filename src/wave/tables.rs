@@ -3,8 +3,7 @@
 use crate::abi::GUID;
 use crate::abi::ks::{
     DataRangePointer, KSCATEGORY_AUDIO, KSCATEGORY_REALTIME, KSCATEGORY_RENDER, KSDATAFORMAT,
-    KSDATAFORMAT_SPECIFIER_NONE, KSDATAFORMAT_SPECIFIER_WAVEFORMATEX, KSDATAFORMAT_SUBTYPE_ANALOG,
-    KSDATAFORMAT_SUBTYPE_PCM, KSDATAFORMAT_TYPE_AUDIO, KSDATARANGE_AUDIO, KSPIN_COMMUNICATION,
+    KSDATAFORMAT_SPECIFIER_NONE, KSDATAFORMAT_SUBTYPE_ANALOG, KSDATAFORMAT_TYPE_AUDIO, KSPIN_COMMUNICATION,
     KSPIN_COMMUNICATION_NONE, KSPIN_COMMUNICATION_SINK, KSPIN_DATAFLOW, KSPIN_DATAFLOW_IN,
     KSPIN_DATAFLOW_OUT, KSPIN_DESCRIPTOR, KSPROPERTY_PIN_PROPOSEDATAFORMAT, KSPROPERTY_TYPE_SET,
     KSPROPSETID_Pin,
@@ -15,7 +14,8 @@ use crate::abi::portcls::{
 };
 use crate::com::property::{Property, pin_property};
 use crate::kernel::{Result, Status};
-use crate::wave::format::{self, MAX_CHANNELS, RATES, WIDTHS};
+use crate::wave::format;
+use crate::wave::ranges::RENDER_RANGES;
 
 /// The pin that the audio engine plays to.
 pub const RENDER_PIN: u32 = 0;
@@ -30,54 +30,9 @@ static CATEGORIES: [GUID; 3] = [KSCATEGORY_AUDIO, KSCATEGORY_RENDER, KSCATEGORY_
 static CONNECTIONS: [PCCONNECTION_DESCRIPTOR; 1] = [through(RENDER_PIN, BRIDGE_PIN)];
 
 static PINS: [PCPIN_DESCRIPTOR; 2] = [
-    pin(1, KSPIN_DATAFLOW_IN, KSPIN_COMMUNICATION_SINK, &RENDER_RANGE_POINTERS, &KSCATEGORY_AUDIO),
+    pin(1, KSPIN_DATAFLOW_IN, KSPIN_COMMUNICATION_SINK, &RENDER_RANGES, &KSCATEGORY_AUDIO),
     pin(0, KSPIN_DATAFLOW_OUT, KSPIN_COMMUNICATION_NONE, &BRIDGE_RANGE_POINTERS, &KSCATEGORY_AUDIO),
 ];
-
-/// One range for each rate and width, so that every format inside a range is one that plays.
-static RENDER_RANGES: [KSDATARANGE_AUDIO; RANGE_COUNT] = render_ranges();
-static RENDER_RANGE_POINTERS: [DataRangePointer; RANGE_COUNT] = render_range_pointers();
-const RANGE_COUNT: usize = RATES.len() * WIDTHS.len();
-
-const fn render_ranges() -> [KSDATARANGE_AUDIO; RANGE_COUNT] {
-    let mut ranges = [render_range(RATES[0], WIDTHS[0]); RANGE_COUNT];
-    let mut index = 0;
-    while index < RANGE_COUNT {
-        ranges[index] = render_range(RATES[index / WIDTHS.len()], WIDTHS[index % WIDTHS.len()]);
-        index += 1;
-    }
-    ranges
-}
-
-const fn render_range_pointers() -> [DataRangePointer; RANGE_COUNT] {
-    let mut pointers = [DataRangePointer::audio(&RENDER_RANGES[0]); RANGE_COUNT];
-    let mut index = 0;
-    while index < RANGE_COUNT {
-        pointers[index] = DataRangePointer::audio(&RENDER_RANGES[index]);
-        index += 1;
-    }
-    pointers
-}
-
-const fn render_range(rate: u32, bits: u16) -> KSDATARANGE_AUDIO {
-    KSDATARANGE_AUDIO {
-        DataRange: KSDATAFORMAT {
-            Alignment: [],
-            FormatSize: size_of::<KSDATARANGE_AUDIO>() as u32,
-            Flags: 0,
-            SampleSize: 0,
-            Reserved: 0,
-            MajorFormat: KSDATAFORMAT_TYPE_AUDIO,
-            SubFormat: KSDATAFORMAT_SUBTYPE_PCM,
-            Specifier: KSDATAFORMAT_SPECIFIER_WAVEFORMATEX,
-        },
-        MaximumChannels: MAX_CHANNELS as u32,
-        MinimumBitsPerSample: bits as u32,
-        MaximumBitsPerSample: bits as u32,
-        MinimumSampleFrequency: rate,
-        MaximumSampleFrequency: rate,
-    }
-}
 
 static BRIDGE_RANGE: KSDATAFORMAT = KSDATAFORMAT {
     Alignment: [],
@@ -103,12 +58,16 @@ impl Property for ProposedFormat {
     const ID: u32 = KSPROPERTY_PIN_PROPOSEDATAFORMAT as u32;
     const ACCESS: u32 = KSPROPERTY_TYPE_SET;
 
-    fn set(pin: u32, value: &[u8]) -> Result {
+    fn check_pin(pin: u32) -> Result {
         match pin {
-            RENDER_PIN => format::parse(value).map(|_| ()),
+            RENDER_PIN => Ok(()),
             BRIDGE_PIN => Err(Status::NOT_SUPPORTED),
             _ => Err(Status::INVALID_PARAMETER),
         }
+    }
+
+    fn set(value: &[u8]) -> Result {
+        format::parse(value).map(|_| ())
     }
 }
 
@@ -175,7 +134,8 @@ pub const fn through(from: u32, to: u32) -> PCCONNECTION_DESCRIPTOR {
     }
 }
 
-const fn automation(properties: &'static [PCPROPERTY_ITEM]) -> PCAUTOMATION_TABLE {
+/// A table of properties alone.
+pub const fn automation(properties: &'static [PCPROPERTY_ITEM]) -> PCAUTOMATION_TABLE {
     PCAUTOMATION_TABLE {
         PropertyItemSize: size_of::<PCPROPERTY_ITEM>() as u32,
         PropertyCount: properties.len() as u32,

@@ -47,7 +47,7 @@ impl CyclicBuffer {
 
     /// Byte offset in the buffer of a linear position in frames: below the size, at a frame's start.
     pub fn offset_of(self, position: u64) -> usize {
-        self.bytes(position % self.frames)
+        self.bytes_of(position % self.frames)
     }
 
     /// What to copy when everything before frame `consumed` was copied already and everything
@@ -61,7 +61,7 @@ impl CyclicBuffer {
         let skipped = behind.saturating_sub(frames);
         let start = consumed.saturating_add(skipped);
         let offset = self.offset_of(start);
-        let len = self.bytes(frames);
+        let len = self.bytes_of(frames);
         let before_end = len.min(self.size.saturating_sub(offset));
         Backlog {
             skipped,
@@ -73,7 +73,7 @@ impl CyclicBuffer {
     }
 
     /// Frames, at most the buffer's, as bytes. Lossless, because the buffer's size is a `usize`.
-    fn bytes(self, frames: u64) -> usize {
+    pub fn bytes_of(self, frames: u64) -> usize {
         (frames as usize).saturating_mul(self.bytes_per_frame.get() as usize)
     }
 }

@@ -13,8 +13,10 @@ use crate::packet_mode::PacketsPerBuffer;
 /// The wake-ups of one running stream: when the next unit to send is full, at the next notification
 /// boundary, and often enough that the buffer is never lost; never more than 1,000 a second.
 ///
-/// Two may be closer than 1 ms (a packet and a notification often are), but then a third waits: among any that follow
-/// each other, the last is at least as many milliseconds after the first as there are between them.
+/// RUN itself counts as one, so the first is a millisecond after it at the earliest. Where units last a millisecond or
+/// more, two may be closer (a packet and a notification often are), but then a third waits: among any that follow each
+/// other, the last is at least as many milliseconds after the first as there are between them. A notification does not
+/// wait for the sake of packets: they wait up to two milliseconds then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Frames of a full network packet or ring chunk.
@@ -25,7 +27,10 @@ pub struct Schedule {
     stride: NonZeroU64,
     /// The frame that the unit being filled starts with, or any whole number of units before.
     origin: u64,
-    /// Where the last deadline would be, in ticks, if all were 1 ms apart and none before its time, and 1 ms more.
+    /// The frame at which the stream ends.
+    end: Option<u64>,
+    /// Where the next deadline would be, in ticks, if all were 1 ms apart and none before its time, and 1 ms more if two
+    /// may be closer. None: there was none since RUN.
     allowance: Option<u64>,
 }
 
@@ -50,7 +55,7 @@ impl Schedule {
             None => (None, frames / 4),
             Some(packets) => {
                 let period = packets.frames_per_packet(buffer);
-                (Some(period.ok_or(ScheduleError { frames })?), frames / 2)
+                (Some(period.ok_or(ScheduleError { frames })?), frames.div_ceil(2))
             }
         };
         Ok(Self {
@@ -58,11 +63,12 @@ impl Schedule {
             period,
             stride: NonZeroU64::new(stride).unwrap_or(NonZeroU64::MIN),
             origin: 0,
+            end: None,
             allowance: None,
         })
     }
 
-    /// RUN at a position in frames: nothing is pending and the next deadline is not held back.
+    /// RUN at a position in frames: nothing is pending, and earlier deadlines hold the next one back no more.
     pub fn restart(&mut self, position: u64) {
         self.origin = position;
         self.allowance = None;
@@ -73,21 +79,42 @@ impl Schedule {
         self.origin = position;
     }
 
+    /// The stream ends at frame `end`, where a last unit is sent short; none: it goes on.
+    pub fn ends_at(&mut self, end: Option<u64>) {
+        self.end = end;
+    }
+
     /// The first frame position after `consumed` at which there is something to do.
     pub fn next_frame(&self, consumed: u64) -> u64 {
         let unit = next_multiple(self.origin, self.unit, consumed);
-        let stride = next_multiple(0, self.stride, consumed);
+        // Halves are counted from the last boundary: those of an odd buffer would drift away from it.
+        let half = self.period.map_or(0, |period| consumed / period * period.get());
+        let stride = next_multiple(half, self.stride, consumed);
         let boundary = self.period.map_or(u64::MAX, |period| next_multiple(0, period, consumed));
-        unit.min(stride).min(boundary)
+        let end = self.end.filter(|end| *end > consumed).unwrap_or(u64::MAX);
+        unit.min(stride).min(boundary).min(end)
     }
 
     /// The counter reading, in ticks, to wake at next, when everything before frame `consumed` was copied.
     /// None when the position is not running. Call it once per wake-up.
     pub fn next_wake(&mut self, position: &StreamPosition, consumed: u64) -> Option<u64> {
         let wanted = position.tick_of(self.next_frame(consumed))?;
-        let gap = position.clock().frequency().ticks_per_ms();
-        let allowance = self.allowance.unwrap_or(wanted);
-        let wake = wanted.max(allowance.saturating_sub(gap));
+        let clock = position.clock();
+        let gap = clock.frequency().ticks_per_ms();
+        let credit = if clock.ticks_for(self.unit.get()) < gap { 0 } else { gap };
+        let allowance = match self.allowance {
+            Some(allowance) => allowance,
+            None => position.tick_of(self.origin)?.saturating_add(gap).saturating_add(credit),
+        };
+        let held_back = wanted.max(allowance.saturating_sub(credit));
+        // A notification waits for nothing, unless there are more than one in a millisecond: it is what comes after it that
+        // waits longer.
+        let notified = self.period.filter(|period| clock.ticks_for(period.get()) >= gap);
+        let boundary = notified.map(|period| next_multiple(0, period, consumed));
+        let wake = match boundary {
+            Some(boundary) => held_back.min(position.tick_of(boundary)?),
+            None => held_back,
+        };
         self.allowance = Some(allowance.max(wake).saturating_add(gap));
         Some(wake)
     }
@@ -167,10 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_an_odd_buffer_is_a_boundary_of_its_own() {
+    fn the_middle_of_an_odd_buffer_is_the_same_in_every_cycle() {
         let schedule = schedule(10_000, 961, Some(PacketsPerBuffer::One));
-        assert_eq!(schedule.next_frame(480), 960);
-        assert_eq!(schedule.next_frame(960), 961);
+        assert_eq!(schedule.next_frame(0), 481);
+        assert_eq!(schedule.next_frame(481), 961);
+        assert_eq!(schedule.next_frame(961), 961 + 481);
+        assert_eq!(schedule.next_frame(961 + 481), 2 * 961);
         assert!(schedule.crossed_boundary(960, 961));
     }
 
@@ -194,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_the_stream_is_waited_for() {
+        let mut schedule = schedule(288, 96_000, None);
+        schedule.ends_at(Some(300));
+        assert_eq!(schedule.next_frame(0), 288);
+        assert_eq!(schedule.next_frame(288), 300);
+        assert_eq!(schedule.next_frame(300), 576);
+        schedule.ends_at(None);
+        assert_eq!(schedule.next_frame(288), 576);
+    }
+
+    #[test]
     fn a_late_wake_up_delays_no_later_one() {
         let mut schedule = schedule(288, 96_000, None);
         let position = running();
@@ -208,13 +248,21 @@ mod tests {
         let mut schedule = schedule(36, 96_000, None);
         let position = running();
         let mut consumed = 0;
-        let mut wakes = [0_u64; 7];
-        for wake in &mut wakes {
-            *wake = schedule.next_wake(&position, consumed).unwrap();
-            consumed = *wake / 1_000;
+        for millisecond in 1..5_000 {
+            let wake = schedule.next_wake(&position, consumed).unwrap();
+            assert_eq!(wake, millisecond * 48_000);
+            consumed = wake / 1_000;
         }
-        // The first may be early by what the packets are shorter; from then on every millisecond.
-        assert_eq!(wakes, [36_000, 72_000, 108_000, 144_000, 180_000, 228_000, 276_000]);
+    }
+
+    #[test]
+    fn small_packets_have_no_credit_after_a_late_wake_up() {
+        let mut schedule = schedule(36, 96_000, None);
+        let position = running();
+        assert_eq!(schedule.next_wake(&position, 0), Some(48_000));
+        // Ten milliseconds late, the next packet is full after 504 frames, but the deadline after it has to wait.
+        assert_eq!(schedule.next_wake(&position, 480), Some(504_000));
+        assert_eq!(schedule.next_wake(&position, 504), Some(552_000));
     }
 
     #[test]
@@ -230,12 +278,12 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_not_held_back_by_the_deadline_before() {
+    fn a_restart_is_held_back_by_itself_and_not_by_the_deadline_before() {
         let mut schedule = schedule(36, 96_000, None);
         let position = running();
-        assert_eq!(schedule.next_wake(&position, 0), Some(36_000));
+        assert_eq!(schedule.next_wake(&position, 0), Some(48_000));
         schedule.restart(1);
-        assert_eq!(schedule.next_wake(&position, 1), Some(37_000));
+        assert_eq!(schedule.next_wake(&position, 1), Some(49_000));
     }
 
     #[test]

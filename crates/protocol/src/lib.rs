@@ -10,6 +10,7 @@
 //! | [`cyclic`] | [`CyclicBuffer`]: linear positions to byte spans of the WaveRT buffer |
 //! | [`clock`] | [`StreamPosition`]: performance counter ticks to frames and back |
 //! | [`packet_mode`] | which WaveRT packet may be written now |
+//! | [`written_packets`] | which WaveRT packets were written in time |
 //! | [`deadline`] | [`Schedule`]: when the DMA-timer thread wakes |
 //! | [`silence`] | [`SilenceGate`]: which frames are not worth sending |
 //! | [`slots`] | [`Slots`]: packets under way, handed back without a lock |
@@ -35,13 +36,15 @@ pub mod packet_mode;
 pub mod ring;
 pub mod silence;
 pub mod slots;
+pub mod written_packets;
 
 pub use clock::{CounterFrequency, FrequencyError, PositionClock, PositionSnapshot, StreamPosition};
 pub use cyclic::{Backlog, CyclicBuffer, CyclicError, Span};
 pub use deadline::{Schedule, ScheduleError};
 pub use format::{FormatError, HEADER_LEN, SampleWidth, StreamFormat, default_mask};
 pub use packet::{MAX_PACKET, MAX_PAYLOAD, Packet, PacketError, packet_frames};
-pub use packet_mode::{PacketsPerBuffer, WritePacketError, judge_write_packet};
+pub use packet_mode::{PacketsPerBuffer, WritePacketError, judge_write_packet, packet_count};
 pub use ring::{RingError, RingLayout, RingRead, RingReader, RingWriter, SharedRegion};
 pub use silence::{GateRun, SilenceGate};
-pub use slots::Slots;
+pub use slots::{MAX_SLOTS, Slots};
+pub use written_packets::{Content, WrittenPackets};

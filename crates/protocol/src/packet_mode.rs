@@ -99,6 +99,8 @@ pub enum WritePacketError {
         /// The last one that may be written.
         last: u32,
     },
+    /// The stream's last packet was written before.
+    Ended,
 }
 
 impl fmt::Display for WritePacketError {
@@ -110,6 +112,7 @@ impl fmt::Display for WritePacketError {
             Self::Overrun { number, last } => {
                 write!(f, "packet {number} is too far ahead; the last that may be written is {last}")
             }
+            Self::Ended => f.write_str("the last packet of the stream was written before"),
         }
     }
 }

@@ -4,10 +4,10 @@
 use core::ffi::c_void;
 
 use wdk_sys::{
-    NTSTATUS, PDEVICE_OBJECT, PDRIVER_ADD_DEVICE, PDRIVER_OBJECT, PIRP, PUNICODE_STRING, PWSTR, ULONG,
+    NTSTATUS, PDEVICE_OBJECT, PDRIVER_ADD_DEVICE, PDRIVER_OBJECT, PIRP, PUNICODE_STRING, PVOID, PWSTR, ULONG,
 };
 
-use super::{IPort, IResourceList, PUNKNOWN};
+use super::{IPort, IResourceList, PCSTREAMRESOURCE, PCSTREAMRESOURCE_DESCRIPTOR, PUNKNOWN};
 use crate::abi::GUID;
 
 /// Starts the device: creates its ports and registers its filters. PASSIVE.
@@ -57,6 +57,17 @@ unsafe extern "system" {
 
     /// Undoes `PcRegisterAdapterPowerManagement`. PASSIVE.
     pub fn PcUnregisterAdapterPowerManagement(pDeviceObject: PDEVICE_OBJECT) -> NTSTATUS;
+
+    /// Adds a resource that streams depend on; a thread must exist. `ResourceSet` is null. PASSIVE.
+    pub fn PcAddStreamResource(
+        PhysicalDeviceObject: PDEVICE_OBJECT,
+        ResourceSet: PVOID,
+        ResourceDescriptor: *mut PCSTREAMRESOURCE_DESCRIPTOR,
+        ResourceHandle: *mut PCSTREAMRESOURCE,
+    ) -> NTSTATUS;
+
+    /// Undoes `PcAddStreamResource`; a thread must still exist. PASSIVE.
+    pub fn PcRemoveStreamResource(ResourceHandle: PCSTREAMRESOURCE) -> NTSTATUS;
 
     /// Gives the physical device object that was passed to `PcAddAdapterDevice`. PASSIVE.
     pub fn PcGetPhysicalDeviceObject(

@@ -5,6 +5,7 @@
 //! - [`descriptor`]: the static tables by which a miniport describes its filter.
 //! - [`miniport`]: interfaces that the driver implements.
 //! - [`port`]: interfaces that Windows implements.
+//! - [`stream_resource`]: what a stream depends on, for PortCls to know.
 //! - [`function`]: what `portcls.sys` exports.
 
 use core::ffi::c_void;
@@ -17,11 +18,13 @@ mod descriptor;
 mod function;
 mod miniport;
 mod port;
+mod stream_resource;
 
 pub use descriptor::*;
 pub use function::*;
 pub use miniport::*;
 pub use port::*;
+pub use stream_resource::*;
 
 /// Identifier of [`IUnknown`] in the kernel.
 ///

@@ -3,8 +3,8 @@
 use core::ffi::c_void;
 
 use wdk_sys::{
-    ACCESS_MASK, DEVICE_REGISTRY_PROPERTY, MEMORY_CACHING_TYPE, NTSTATUS, PDEVICE_OBJECT, PETHREAD,
-    PHYSICAL_ADDRESS, PIRP, PMDL, POBJECT_ATTRIBUTES, PUNICODE_STRING, PVOID, SIZE_T, ULONG,
+    ACCESS_MASK, DEVICE_REGISTRY_PROPERTY, MEMORY_CACHING_TYPE, NTSTATUS, PDEVICE_OBJECT, PHYSICAL_ADDRESS,
+    PIRP, PMDL, POBJECT_ATTRIBUTES, PUNICODE_STRING, PVOID, SIZE_T, ULONG,
 };
 
 use super::{IUnknownVtbl, PUNKNOWN};
@@ -219,81 +219,4 @@ pub struct IUnregisterPhysicalConnectionVtbl {
         ToUnknown: PUNKNOWN,
         ToPin: ULONG,
     ) -> NTSTATUS,
-}
-
-/// Tells the audio engine which threads of the driver a stream depends on. The wave port implements it.
-#[repr(C)]
-pub struct IPortClsStreamResourceManager {
-    /// Its table.
-    pub lpVtbl: *const IPortClsStreamResourceManagerVtbl,
-}
-
-/// Identifier of [`IPortClsStreamResourceManager`].
-pub const IID_IPortClsStreamResourceManager: GUID = GUID::from_u128(0xe1cd9915_cab1_4103_bb2f_7dc09c9be942);
-
-/// Table of [`IPortClsStreamResourceManager`].
-#[repr(C)]
-pub struct IPortClsStreamResourceManagerVtbl {
-    /// Slots 0 to 2.
-    pub base: IUnknownVtbl,
-    /// Adds a resource; `ResourceSet` may be null. PASSIVE.
-    pub AddStreamResource: unsafe extern "system" fn(
-        this: *mut c_void,
-        ResourceSet: PVOID,
-        ResourceDescriptor: *mut PCSTREAMRESOURCE_DESCRIPTOR,
-        ResourceHandle: *mut PCSTREAMRESOURCE,
-    ) -> NTSTATUS,
-    /// Removes a resource; a thread must still exist. PASSIVE.
-    pub RemoveStreamResource:
-        unsafe extern "system" fn(this: *mut c_void, ResourceHandle: PCSTREAMRESOURCE) -> NTSTATUS,
-}
-
-/// Handle of an added stream resource.
-pub type PCSTREAMRESOURCE = *mut c_void;
-
-/// Kind of a stream resource.
-pub type PcStreamResourceType = i32;
-/// The stream resource is an interrupt.
-pub const ePcStreamResourceInterrupt: PcStreamResourceType = 0;
-/// The stream resource is a thread.
-pub const ePcStreamResourceThread: PcStreamResourceType = 1;
-/// The stream resource is a set of others.
-pub const ePcStreamResourceSet: PcStreamResourceType = 2;
-
-/// A resource that a stream depends on.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct PCSTREAMRESOURCE_DESCRIPTOR {
-    /// Bytes of this structure.
-    pub Size: ULONG,
-    /// Zero.
-    pub Flags: ULONG,
-    /// The physical device object.
-    pub Pdo: PDEVICE_OBJECT,
-    /// Which member of `Resource` is meant.
-    pub Type: PcStreamResourceType,
-    /// The resource.
-    pub Resource: PCSTREAMRESOURCE_DESCRIPTOR_RESOURCE,
-}
-
-/// The resource in a [`PCSTREAMRESOURCE_DESCRIPTOR`]; unnamed in C.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub union PCSTREAMRESOURCE_DESCRIPTOR_RESOURCE {
-    /// For [`ePcStreamResourceInterrupt`].
-    pub Interrupt: PCSTREAMRESOURCE_DESCRIPTOR_INTERRUPT,
-    /// For [`ePcStreamResourceThread`].
-    pub Thread: PETHREAD,
-    /// For [`ePcStreamResourceSet`].
-    pub ResourceSet: PVOID,
-}
-
-/// The interrupt in a [`PCSTREAMRESOURCE_DESCRIPTOR`]; unnamed in C.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct PCSTREAMRESOURCE_DESCRIPTOR_INTERRUPT {
-    /// Version of the interrupt object.
-    pub Version: ULONG,
-    /// The interrupt object.
-    pub Generic: PVOID,
 }

@@ -7,19 +7,24 @@
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
 use core::net::Ipv4Addr;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
-use protocol::{MAX_PACKET, Packet, Slots, StreamFormat};
+use protocol::{MAX_PACKET, MAX_SLOTS, Packet, Slots, StreamFormat, packet_frames};
 use wdk_sys::{NT_SUCCESS, NTSTATUS, STATUS_FILE_FORCED_CLOSED};
 
 use super::socket::{OpenSocket, ipv4_address};
 use crate::abi::wsk::{SOCKADDR_IN, WSK_BUF};
+use crate::events::{self, Pace};
 use crate::kernel::irp::{Completion, Irp, Mdl};
 use crate::kernel::{Event, Result, Shared, try_box};
-use crate::transport::Transport;
+use crate::transport::{Totals, Transport};
 
-/// Packets that can be under way at once: 0.31 s of CD audio, or 36 ms of the densest format.
-const SLOTS: usize = 48;
+/// Packets that can be under way at once, at least: 0.31 s of CD audio.
+const FEWEST_SLOTS: u32 = 48;
+/// And so many milliseconds of the denser formats, as far as there are places: 12 ms of the densest.
+const COVERED_MS: u32 = 40;
+/// Places for slots. They keep a stream below 128 KiB.
+const MOST_SLOTS: usize = MAX_SLOTS as usize;
 
 /// Packets that wait for a socket that is not open yet: enough for the time that takes when all is well, and not so many
 /// that they would be heard late.
@@ -32,15 +37,31 @@ struct Traffic {
     drained: Event,
     /// The network has closed the socket: it is of no use any more.
     socket_is_broken: AtomicBool,
-    /// Packets that were dropped or failed.
-    lost: AtomicU64,
+    /// Packets that the network took.
+    sent: AtomicU64,
+    /// Packets that were never given to the network.
+    dropped: AtomicU64,
+    /// Packets that the network did not take.
+    failed: AtomicU64,
+    /// The status of the last of these.
+    last_status: AtomicI32,
 }
 
 impl Traffic {
-    /// The packet in a slot is lost; the slot is free.
+    /// The packet in a slot is dropped; the slot is free.
     fn give_up(&self, index: u32) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.dropped.fetch_add(1, Ordering::Relaxed);
         self.slots.give_back(index);
+    }
+
+    fn totals(&self) -> Totals {
+        let failed = self.failed.load(Ordering::Acquire);
+        Totals {
+            sent: self.sent.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+            failed,
+            last_status: self.last_status.load(Ordering::Relaxed),
+        }
     }
 
     /// Gives up being a user; nothing of `self` is touched afterwards but by the last one.
@@ -74,8 +95,12 @@ impl Completion for Slot {
     fn completed(&self, status: NTSTATUS) {
         // The slot may be used again as soon as it is marked free, and freed as soon as this user has left.
         let traffic = &*self.traffic;
-        if !NT_SUCCESS(status) {
-            traffic.lost.fetch_add(1, Ordering::Relaxed);
+        if NT_SUCCESS(status) {
+            traffic.sent.fetch_add(1, Ordering::Relaxed);
+        } else {
+            traffic.last_status.store(status, Ordering::Relaxed);
+            // Whoever sees the count sees the status.
+            traffic.failed.fetch_add(1, Ordering::Release);
         }
         if status == STATUS_FILE_FORCED_CLOSED {
             traffic.socket_is_broken.store(true, Ordering::Release);
@@ -97,8 +122,14 @@ impl Slot {
 
 /// Sends the packets of one stream to one destination.
 pub struct Sender {
+    /// The number of the stream, for events.
+    stream: u32,
+    /// What events have told so far.
+    told: Totals,
+    pace: Pace,
     format: StreamFormat,
-    slots: [Option<Box<Slot>>; SLOTS],
+    /// Those that there are come first.
+    slots: [Option<Box<Slot>>; MOST_SLOTS],
     traffic: Shared<Traffic>,
     socket: Option<OpenSocket>,
     /// WSK may read it until a send completes.
@@ -113,26 +144,48 @@ pub struct Sender {
 unsafe impl Send for Sender {}
 
 impl Sender {
-    /// A sender without a socket. PASSIVE_LEVEL.
+    /// A sender without a socket, of a stream with a number. `second` is in ticks of the performance counter.
+    /// PASSIVE_LEVEL.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn try_new(format: StreamFormat, address: Ipv4Addr, port: u16) -> Result<Self> {
-        let slots = Slots::new(SLOTS as u32);
+    pub fn try_new(
+        stream: u32,
+        format: StreamFormat,
+        address: Ipv4Addr,
+        port: u16,
+        second: u64,
+    ) -> Result<Self> {
+        let count = slots_for(format);
+        let slots = Slots::new(count);
         // The first is filled first.
         let filling = slots.claim().unwrap_or(0) as usize;
         let traffic = Shared::try_new(Traffic {
             slots,
             drained: Event::try_new()?,
             socket_is_broken: AtomicBool::new(false),
-            lost: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            last_status: AtomicI32::new(0),
         })?;
-        let mut slots = [const { None }; SLOTS];
-        for (index, slot) in (0..).zip(&mut slots) {
+        let mut slots = [const { None }; MOST_SLOTS];
+        for (index, slot) in (0..count).zip(&mut slots) {
             *slot = Some(Slot::try_new(index, format, traffic.clone())?);
         }
         let remote = try_box(UnsafeCell::new(ipv4_address(address.octets(), port)))?;
-        Ok(Self { format, slots, traffic, socket: None, remote, filling, full: Queue::new() })
+        Ok(Self {
+            stream,
+            told: Totals::default(),
+            pace: Pace::new(second),
+            format,
+            slots,
+            traffic,
+            socket: None,
+            remote,
+            filling,
+            full: Queue::new(),
+        })
     }
 
     /// Packets go out through `socket` from now on, the last few that waited for it first; without one they wait, and
@@ -143,6 +196,17 @@ impl Sender {
         self.socket = socket;
         self.traffic.socket_is_broken.store(false, Ordering::Release);
         self.send();
+    }
+
+    /// Tells of the packets that were lost since this was last told, if it is time to.
+    pub fn tell_losses(&mut self, now: u64) {
+        let totals = self.traffic.totals();
+        let dropped = totals.dropped.wrapping_sub(self.told.dropped);
+        let failed = totals.failed.wrapping_sub(self.told.failed);
+        if (dropped, failed) != (0, 0) && self.pace.allows(now) {
+            events::packets_lost(self.stream, dropped, failed, totals.last_status);
+            self.told = totals;
+        }
     }
 
     /// Whether the socket has to be closed, and another one opened.
@@ -162,7 +226,7 @@ impl Sender {
                 self.filling = next as usize;
             }
             None => {
-                self.traffic.lost.fetch_add(1, Ordering::Relaxed);
+                self.traffic.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
         let format = self.format;
@@ -230,9 +294,10 @@ impl Transport for Sender {
         }
     }
 
-    fn lost(&self) -> u64 {
+    fn totals(&self) -> Totals {
+        let totals = self.traffic.totals();
         // What still waits for a socket is lost too, if there is never one.
-        self.traffic.lost.load(Ordering::Relaxed).saturating_add(self.full.length as u64)
+        Totals { dropped: totals.dropped.saturating_add(self.full.length as u64), ..totals }
     }
 }
 
@@ -244,21 +309,27 @@ impl Drop for Sender {
     }
 }
 
+/// How many packets of a format can be under way.
+fn slots_for(format: StreamFormat) -> u32 {
+    let frames = format.rate().get() / 1000 * COVERED_MS;
+    frames.div_ceil(packet_frames(format).get()).clamp(FEWEST_SLOTS, MAX_SLOTS)
+}
+
 /// Slots in the order in which they became full.
 struct Queue {
-    slots: [u8; SLOTS],
+    slots: [u8; MOST_SLOTS],
     first: usize,
     length: usize,
 }
 
 impl Queue {
     const fn new() -> Self {
-        Self { slots: [0; SLOTS], first: 0, length: 0 }
+        Self { slots: [0; MOST_SLOTS], first: 0, length: 0 }
     }
 
     /// Cannot overflow: there are no more slots than places.
     fn push(&mut self, slot: usize) {
-        let place = (self.first + self.length) % SLOTS;
+        let place = (self.first + self.length) % MOST_SLOTS;
         if let Some(place) = self.slots.get_mut(place) {
             *place = slot as u8;
             self.length += 1;
@@ -270,7 +341,7 @@ impl Queue {
             return None;
         }
         let slot = self.slots.get(self.first).copied()?;
-        self.first = (self.first + 1) % SLOTS;
+        self.first = (self.first + 1) % MOST_SLOTS;
         self.length -= 1;
         Some(slot.into())
     }

@@ -6,18 +6,18 @@
 
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
+use core::ffi::CStr;
 use core::ptr::{NonNull, null_mut};
-
-use wdk_sys::NTSTATUS;
 
 use super::client::{Client, Provider};
 use crate::abi::wsk::{
     AF_INET, IN_ADDR, IPPROTO_UDP, SOCK_DGRAM, SOCKADDR_IN, WSK_FLAG_DATAGRAM_SOCKET,
     WSK_PROVIDER_DATAGRAM_DISPATCH, WSK_SOCKET,
 };
+use crate::events;
 use crate::kernel::irp::Operation;
 use crate::kernel::status::check;
-use crate::kernel::{Event, Result, Status, log, try_box};
+use crate::kernel::{Event, Result, Status, try_box};
 
 /// An open socket that packets can be sent from.
 #[derive(Clone, Copy)]
@@ -59,6 +59,8 @@ enum Phase {
 
 /// A socket, open or not.
 pub struct Socket {
+    /// The number of the stream, for events.
+    stream: u32,
     phase: Phase,
     provider: Option<Provider<'static>>,
     client: &'static Client,
@@ -76,12 +78,13 @@ pub struct Socket {
 unsafe impl Send for Socket {}
 
 impl Socket {
-    /// A socket that is not open yet. `second` is in ticks of the performance counter.
+    /// A socket that is not open yet, of a stream with a number. `second` is in ticks of the performance counter.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn try_new(client: &'static Client, second: u64) -> Result<Self> {
+    pub fn try_new(stream: u32, client: &'static Client, second: u64) -> Result<Self> {
         Ok(Self {
+            stream,
             phase: Phase::Closed { retry_at: 0 },
             provider: None,
             client,
@@ -105,7 +108,10 @@ impl Socket {
         }
         match self.client.capture() {
             Ok(provider) => self.open(provider),
-            Err(status) => self.failed(c"the network is not there yet; trying again", status.code(), now),
+            Err(status) => {
+                self.failed(c"capture the network", status);
+                self.closed(now);
+            }
         }
     }
 
@@ -119,18 +125,19 @@ impl Socket {
             Phase::Opening => match (check(status), NonNull::new(information as *mut WSK_SOCKET)) {
                 (Ok(()), Some(raw)) => self.bind(OpenSocket { raw }),
                 (result, _) => {
-                    let status = result.err().unwrap_or(Status::UNSUCCESSFUL);
-                    self.failed(c"no socket; trying again", status.code(), now);
+                    self.failed(c"make a socket", result.err().unwrap_or(Status::UNSUCCESSFUL));
+                    self.closed(now);
                 }
             },
             Phase::Binding(socket) => match check(status) {
                 Ok(()) => {
                     self.phase = Phase::Ready(socket);
+                    events::connected(self.stream, self.failures.saturating_add(1));
                     self.failures = 0;
                     return Some(socket);
                 }
                 Err(status) => {
-                    log::status(c"the socket cannot be bound; trying again", status.code());
+                    self.failed(c"bind the socket", status);
                     self.start_close(socket);
                 }
             },
@@ -143,7 +150,7 @@ impl Socket {
     /// Closes the socket if it is open, to be opened anew. No function of it may be running. PASSIVE_LEVEL.
     pub fn reopen(&mut self) {
         if let Phase::Ready(socket) = self.phase {
-            log::message(c"the network closed the socket; opening another");
+            events::disconnected(self.stream);
             self.start_close(socket);
         }
     }
@@ -213,9 +220,9 @@ impl Socket {
         unsafe { self.operation.start(call) };
     }
 
-    fn failed(&mut self, message: &core::ffi::CStr, status: NTSTATUS, now: u64) {
-        log::status(message, status);
-        self.closed(now);
+    /// The waits between the attempts keep this event from being a frequent one.
+    fn failed(&self, step: &CStr, status: Status) {
+        events::connecting_failed(self.stream, step, self.failures.saturating_add(1), status.code());
     }
 
     fn closed(&mut self, now: u64) {
