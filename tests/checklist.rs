@@ -10,7 +10,7 @@ use std::rc::Rc;
 use common::{SERVICE, assert_same_audio, audio_of, driver_file, noise, prompt_network, sent, tick_of};
 use common::{source, with_device};
 use testbed::client::{Buffer, Format, Stream};
-use testbed::device::Filter;
+use testbed::device::{CAPABILITIES, Filter};
 use testbed::kernel::pool;
 use testbed::kernel::registry::{self, Value};
 use testbed::nt::NtStatus;
@@ -87,6 +87,14 @@ fn a_device_is_taken_apart_once_before_portcls_hears_that_it_goes() {
     // The first start comes before the first note.
     assert_eq!(calls[2..], expected);
     outcome.expect_clean();
+}
+
+#[test]
+fn the_capabilities_of_the_device_stay_as_portcls_gives_them() {
+    let outcome = with_device(traced(), |device| device.capabilities());
+    let answer = "< IAdapterPowerManagement::QueryDeviceCapabilities: STATUS_SUCCESS";
+    assert_eq!(outcome.trace.to_string().matches(answer).count(), 1);
+    assert_eq!(outcome.expect_clean(), Some(CAPABILITIES));
 }
 
 #[test]

@@ -50,8 +50,25 @@ impl From<Filter> for Kind {
 /// A device and its driver's functional device on top.
 pub struct Device {
     pdo: *mut DeviceObject,
+    capabilities: Cell<Option<DeviceCapabilities>>,
     removed: Cell<bool>,
 }
+
+/// What is known of a device before its driver is asked: it works in D0 while the system does, is off in every other
+/// state, wakes nobody, and says how long it takes to come back, in 100 µs.
+pub const CAPABILITIES: DeviceCapabilities = DeviceCapabilities {
+    size: size_of::<DeviceCapabilities>() as u16,
+    version: 1,
+    bits: 0,
+    address: u32::MAX,
+    ui_number: u32::MAX,
+    device_state: [0, 1, 4, 4, 4, 4, 4],
+    system_wake: 0,
+    device_wake: 0,
+    d1_latency: 10,
+    d2_latency: 20,
+    d3_latency: 30,
+};
 
 unsafe extern "efiapi" fn bus_dispatch(_device: *mut DeviceObject, packet: *mut Irp) -> NtStatus {
     irp::complete_with(packet, NtStatus::SUCCESS, 0);
@@ -97,7 +114,7 @@ impl Device {
             devices::delete(pdo);
             return Err(status);
         }
-        Ok(Self { pdo, removed: Cell::new(false) })
+        Ok(Self { pdo, capabilities: Cell::default(), removed: Cell::new(false) })
     }
 
     fn send(&self, fill: impl FnOnce(&mut IoStackLocation)) -> Result<(), NtStatus> {
@@ -129,15 +146,22 @@ impl Device {
         self.pnp(pnp::START_DEVICE)?;
         let block = memory::allocate(size_of::<DeviceCapabilities>(), "DEVICE_CAPABILITIES")
             .cast::<DeviceCapabilities>();
-        // SAFETY: just allocated, for one structure, zeroed.
-        unsafe { ((*block).size, (*block).version) = (size_of::<DeviceCapabilities>() as u16, 1) };
+        // SAFETY: just allocated, for one structure.
+        unsafe { block.write(CAPABILITIES) };
         let status = self.send(|location| {
             location.major_function = major::PNP;
             location.minor_function = pnp::QUERY_CAPABILITIES;
             location.parameters[0] = block.addr();
         });
+        // SAFETY: the block is the caller's again, and still filled.
+        self.capabilities.set(Some(unsafe { block.read() }));
         memory::free(block.cast());
         status
+    }
+
+    /// What the driver made of [`CAPABILITIES`] at the last start; `None` before the first.
+    pub fn capabilities(&self) -> Option<DeviceCapabilities> {
+        self.capabilities.get()
     }
 
     /// IRP_MN_QUERY_STOP_DEVICE.

@@ -3,7 +3,7 @@
 
 use core::ptr::null_mut;
 
-use crate::device::{Foreign, bent};
+use crate::device::{Foreign, bent, of_group};
 use crate::device_objects::{Object, once};
 use crate::device_streams as streams;
 use crate::nt::*;
@@ -21,6 +21,8 @@ struct PortStream {
     page:
         unsafe extern "system" fn(this: *mut Foreign, out: *mut i64, list: *mut Mdl, index: u32) -> *mut i64,
 }
+
+const PAGE: u32 = 0x1000;
 
 /// AllocateAudioBuffer.
 ///
@@ -40,7 +42,8 @@ pub unsafe extern "system" fn allocate(
         ((*functions).allocate)(port, -1, 0);
     }
     list.write(null_mut());
-    actual.write(0x1000);
+    let bytes = if of_group("pc_buffer_zeroed_in_part") { 0xF00 } else { PAGE };
+    actual.write(bytes);
     offset.write(0);
     cache.write(if bent("pc_buffer_cache") { 7 } else { 1 });
     if bent("pc_buffer_missing") {
@@ -54,6 +57,8 @@ pub unsafe extern "system" fn allocate(
     let map_cache = if bent("pc_map_cache") { 9 } else { 1 };
     (*this).mapped = ((*functions).map)(port, pages, map_cache);
     (*this).list = pages;
+    let zeroed = if bent("pc_buffer_zeroed_in_part") { bytes } else { PAGE };
+    (*this).mapped.cast::<u8>().write_bytes(0, zeroed as usize);
     if bent("pc_page_beyond_list") {
         let mut address = 0;
         ((*functions).page)(port, &mut address, pages, 1);

@@ -362,8 +362,21 @@ unsafe extern "system" fn dma(_this: *mut Object, out: *mut u8) -> NtStatus {
     if bent("pc_dma_not_filled") {
         return SUCCESS;
     }
+    const TRUE: u8 = 1;
+    const PCI: u32 = 5;
+    let set = |offset: usize, case: &str| out.add(offset).write(if bent(case) { 0 } else { TRUE });
     out.write_bytes(0, 64);
-    out.cast::<u32>().add(8).write(0x1_0000);
+    // Master, ScatterGather, Dma32BitAddresses
+    set(4, "pc_dma_no_master");
+    set(5, "pc_dma_no_scatter_gather");
+    set(8, "pc_dma_no_addresses");
+    if bent("pc_dma_filled_in_part") {
+        // DemandMode
+        out.add(6).write(0xA5);
+    }
+    // InterfaceType, MaximumLength
+    out.cast::<u32>().add(5).write(if bent("pc_dma_no_bus") { u32::MAX } else { PCI });
+    out.cast::<u32>().add(8).write(if bent("pc_dma_no_length") { 0 } else { 0x1_0000 });
     SUCCESS
 }
 

@@ -287,6 +287,10 @@ unsafe extern "system" fn new_stream(
 /// DEVICE_DESCRIPTION: 64 bytes.
 unsafe extern "system" fn dma(_this: Pvoid, out: *mut u8) -> NtStatus {
     out.write_bytes(0, 64);
+    // Master, ScatterGather, Dma32BitAddresses; MaximumLength
+    for offset in [4, 5, 8] {
+        out.add(offset).write(1);
+    }
     out.cast::<u32>().add(8).write(0x1_0000);
     SUCCESS
 }

@@ -313,7 +313,7 @@ layout!(FileObject, 0xD8, device_object: 8, fs_context: 0x18, final_status: 0x38
 
 /// DEVICE_CAPABILITIES.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields of wdm.h")]
 pub struct DeviceCapabilities {
     pub size: u16,

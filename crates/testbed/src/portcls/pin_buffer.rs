@@ -8,7 +8,7 @@ use super::port_stream::PortStream;
 use super::wavert_pin::WaveRtPin;
 use crate::kernel::mdl;
 use crate::memory;
-use crate::nt::{Mdl, NtStatus};
+use crate::nt::{Mdl, NtStatus, PAGE_SIZE};
 use crate::verifier::{Rule, record};
 
 /// The buffer of a stream.
@@ -62,6 +62,9 @@ impl WaveRtPin {
         status.ok()?;
         self.check_buffer(buffer, actual, offset, cache, notifications)?;
         let user_mapping = mdl::map(buffer, true);
+        if self.owns(buffer) {
+            check_silent(user_mapping, buffer);
+        }
         // SAFETY: the MDL describes at least `offset + actual` bytes.
         let user = unsafe { user_mapping.add(offset as usize) };
         *self.buffer.borrow_mut() =
@@ -86,9 +89,7 @@ impl WaveRtPin {
             );
             return Err(NtStatus::UNSUCCESSFUL);
         }
-        if let Some(stream) = self.port_stream.served().content::<PortStream>()
-            && !stream.owns(buffer)
-        {
+        if !self.owns(buffer) {
             record(Rule::Mdl, format!("{name}: the MDL is not one of IPortWaveRTStream"));
         }
         // SAFETY: a live MDL, as was just found.
@@ -107,6 +108,12 @@ impl WaveRtPin {
             record(Rule::Argument, format!("{name}: {actual} bytes are not {notifications} equal packets"));
         }
         Ok(())
+    }
+
+    /// Whether a list is one that the stream has of IPortWaveRTStream.
+    fn owns(&self, buffer: *mut Mdl) -> bool {
+        let stream = self.port_stream.served().content::<PortStream>();
+        stream.is_none_or(|stream| stream.owns(buffer))
     }
 
     /// What the buffer is, if there is one.
@@ -136,6 +143,24 @@ impl WaveRtPin {
                 );
             }
         });
+    }
+}
+
+/// Checks that nothing is in a new buffer, up to the end of its last page: user mode has whole pages, and what was in them
+/// before is the kernel's.
+fn check_silent(mapping: *mut u8, buffer: *mut Mdl) {
+    // SAFETY: a live MDL, as it was just mapped.
+    let bytes = unsafe { (*buffer).byte_count as usize }.next_multiple_of(PAGE_SIZE);
+    // SAFETY: the mapping has whole pages, and nobody writes to them before the pin has its buffer.
+    let pages = unsafe { std::slice::from_raw_parts(mapping, bytes) };
+    if let Some(first) = pages.iter().position(|byte| *byte != 0) {
+        record(
+            Rule::Argument,
+            format!(
+                "AllocateAudioBuffer: byte {first} of the {bytes} that user mode gets is {:#x}, not 0",
+                pages[first]
+            ),
+        );
     }
 }
 

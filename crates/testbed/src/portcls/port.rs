@@ -4,6 +4,7 @@
 //! optional interfaces. The port holds one reference on each until its own last reference goes.
 
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::ptr;
 use std::rc::{Rc, Weak};
 
@@ -303,12 +304,51 @@ fn check_device_description(miniport: &Reference<MiniportWaveRt>) {
         record(Rule::Argument, format!("IMiniportWaveRT::GetDeviceDescription failed with {status}"));
         return;
     }
-    if description.version > 3 || description.reserved1 != 0 || description.maximum_length == 0 {
+    if let Some(mistake) = mistake_of(&description) {
         record(
             Rule::Argument,
-            format!("IMiniportWaveRT::GetDeviceDescription gives nonsense: {description:?}"),
+            format!("IMiniportWaveRT::GetDeviceDescription gives {mistake}: {description:?}"),
         );
     }
+}
+
+/// What keeps PortCls from making a DMA adapter of a description. The hardware of a WaveRT device reads and writes memory
+/// by itself, at any page: it is a bus master with scatter/gather.
+/// <https://learn.microsoft.com/windows-hardware/drivers/audio/wavert-miniport-driver>,
+/// <https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/ns-wdm-_device_description>
+fn mistake_of(description: &DeviceDescription) -> Option<&'static str> {
+    /// DEVICE_DESCRIPTION_VERSION3.
+    const LAST_VERSION: u32 = 3;
+    /// INTERFACE_TYPE: from Internal up to MaximumInterfaceType.
+    const BUSES: Range<i32> = 0..18;
+    /// DMA_WIDTH up to MaximumDmaWidth.
+    const WIDTHS: Range<i32> = 0..5;
+    /// DMA_SPEED up to MaximumDmaSpeed.
+    const SPEEDS: Range<i32> = 0..5;
+    let DeviceDescription { master, scatter_gather, dma_32_bit, dma_64_bit, .. } = *description;
+    let flags = [
+        master,
+        scatter_gather,
+        description.demand_mode,
+        description.auto_initialize,
+        dma_32_bit,
+        description.ignore_count,
+        dma_64_bit,
+    ];
+    let filled = description.version <= LAST_VERSION
+        && description.reserved1 == 0
+        && flags.iter().all(|flag| *flag <= 1)
+        && WIDTHS.contains(&description.dma_width)
+        && SPEEDS.contains(&description.dma_speed);
+    let mistakes = [
+        (!filled, "nonsense"),
+        (master == 0, "a device that is no bus master"),
+        (scatter_gather == 0, "a device without scatter/gather"),
+        (dma_32_bit == 0 && dma_64_bit == 0, "a device with neither 32-bit nor 64-bit addresses"),
+        (!BUSES.contains(&description.interface_type), "a bus that does not exist"),
+        (description.maximum_length == 0, "transfers of no bytes"),
+    ];
+    mistakes.into_iter().find_map(|(made, text)| made.then_some(text))
 }
 
 import! {

@@ -1,8 +1,8 @@
 //! An audio device: PortCls and COM.
 
 use testbed::client::{Buffer, Format};
-use testbed::device::{Filter, PowerState};
-use testbed::nt::{Guid, NtStatus};
+use testbed::device::{CAPABILITIES, Filter, PowerState};
+use testbed::nt::{DeviceCapabilities, Guid, NtStatus};
 use testbed::portcls::abi::{KsState, guid};
 use testbed::portcls::{AudioInterface, Property, pin_property};
 use testbed::{Device, Driver};
@@ -38,6 +38,7 @@ rules! {
     pc_buffer_cache: Argument, "cache type 7", "AllocateAudioBuffer";
     pc_buffer_missing: Argument, "succeeded with an MDL that is near a null pointer", "AllocateAudioBuffer";
     pc_buffer_of_zero_bytes: Argument, "called for 0 bytes", "AllocatePagesForMdl";
+    pc_buffer_zeroed_in_part: Argument, "byte 3840 of the 4096 that user mode gets is 0xa5", "AllocateAudioBuffer";
     pc_capabilities_size: Argument, "changed the size or version", "QueryDeviceCapabilities";
     pc_connection_against_flow: Argument, "runs against the data flow", "IPort_Init";
     pc_connection_bad_pin: Argument, "the from end, pin 5, is no bridge pin", "PcRegisterPhysicalConnection";
@@ -50,6 +51,12 @@ rules! {
     pc_device_touched_after_removal: Access, "freed device object", "IRP_MJ_PNP";
     pc_dispatch_of_other_device: Argument, "is not one of PcAddAdapterDevice, or no longer", "PcDispatchIrp";
     pc_dma_fails: Argument, "GetDeviceDescription failed with", "IPort_Init";
+    pc_dma_filled_in_part: Argument, "GetDeviceDescription gives nonsense", "IPort_Init";
+    pc_dma_no_addresses: Argument, "gives a device with neither 32-bit nor 64-bit addresses", "IPort_Init";
+    pc_dma_no_bus: Argument, "gives a bus that does not exist", "IPort_Init";
+    pc_dma_no_length: Argument, "gives transfers of no bytes", "IPort_Init";
+    pc_dma_no_master: Argument, "gives a device that is no bus master", "IPort_Init";
+    pc_dma_no_scatter_gather: Argument, "gives a device without scatter/gather", "IPort_Init";
     pc_dma_not_filled: Argument, "GetDeviceDescription gives nonsense", "IPort_Init";
     pc_extension_too_small: Argument, "a device extension of 64 bytes", "PcAddAdapterDevice";
     pc_extension_written: Argument, "byte 0 of the device extension is PortCls's", "PcDispatchIrp";
@@ -185,6 +192,24 @@ fn play(device: &Device) {
         let _ = device.set_power(PowerState::D0);
     }
     stream.close();
+}
+
+#[test]
+fn what_a_driver_makes_of_its_capabilities_can_be_seen() {
+    let seen = |service: &str| {
+        let outcome = run_with(service.to_owned(), |driver| {
+            let device = Device::add(driver).expect("a device");
+            let before = device.capabilities();
+            device.start().expect("it starts");
+            let after = device.capabilities();
+            device.remove().expect("it goes");
+            (before, after)
+        });
+        outcome.value.flatten().expect("it loads")
+    };
+    let changed = DeviceCapabilities { size: 8, ..CAPABILITIES };
+    assert_eq!(seen("pc_capabilities_size"), (None, Some(changed)));
+    assert_eq!(seen("pc_capabilities_size.twin"), (None, Some(CAPABILITIES)));
 }
 
 /// Whether a pin that ran, asleep or before, and must run again after sleep, is one that a driver may leave paused.
