@@ -77,7 +77,9 @@ fn the_corpus_reaches_every_answer_that_matters() {
         })
         .collect();
     assert_eq!(missing, Vec::<&(&str, &str)>::new());
-    assert!(summary.disturbed > 100, "{} reads of audio that changes", summary.disturbed);
+    // Reads are watched by single-stepping, which only x64 has.
+    let watched = summary.disturbed > 100;
+    assert_eq!(watched, cfg!(target_arch = "x86_64"), "{} reads of audio that changes", summary.disturbed);
 }
 
 #[test]
@@ -172,6 +174,7 @@ fn a_miniport_that_reads_beyond_a_format_is_found() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
 fn a_stream_that_reads_the_buffer_twice_is_found() {
     is_found("hostile_double_fetch", "after the end of pool block 'Rule'", "SetState { slot: ");
 }
