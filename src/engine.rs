@@ -54,8 +54,6 @@ pub struct Engine {
 
 /// What the thread and the stream share.
 struct Core {
-    /// The number of the stream, for events.
-    stream: u32,
     frequency: CounterFrequency,
     /// Wakes the thread: something has changed.
     changed: Event,
@@ -103,7 +101,6 @@ impl Engine {
             deadline: None,
         };
         let core = Shared::try_new(Core {
-            stream,
             frequency,
             changed: Event::try_new()?,
             ending: AtomicBool::new(false),
@@ -128,7 +125,7 @@ impl Engine {
     pub fn run(&self) -> Result {
         let core = &*self.core;
         let mut state = core.state.lock();
-        let consumed = state.consumed;
+        let (stream, consumed) = (state.stream, state.consumed);
         let buffer = state.buffer.as_mut().ok_or(Status::INVALID_DEVICE_STATE)?;
         let mut playhead = core.playhead.lock();
         if playhead.position.is_running() {
@@ -140,7 +137,7 @@ impl Engine {
         state.deadline = None;
         drop(state);
         core.changed.set();
-        events::stream_started(core.stream, consumed);
+        events::stream_started(stream, consumed);
         Ok(())
     }
 
@@ -272,7 +269,7 @@ impl Engine {
         state.events = [None; MAX_EVENTS];
         self.core.playhead.lock().buffer = Some(cyclic);
         let notifications = packets.map_or(0, PacketsPerBuffer::count);
-        events::buffer_attached(self.core.stream, cyclic.frames().get(), notifications);
+        events::buffer_attached(state.stream, cyclic.frames().get(), notifications);
         Ok(())
     }
 

@@ -356,31 +356,6 @@ fn four_events_can_be_registered_and_all_of_them_are_set() {
     assert_eq!(set, (true, [true; 3], 10 * MS));
 }
 
-#[test]
-fn periods_of_3_ms_are_notified_at_their_ticks_at_every_rate() {
-    for rate in RATES {
-        for count in [1, 2] {
-            let frames = rate * 3 / 1000;
-            let outcome = with_device(prompt_network(), move |device| {
-                let audio = noise(5, 201 * frames as usize * 4);
-                let mut stream = device
-                    .open(&Format::pcm(rate, 16, 2), buffer(frames * 4 * count, count))
-                    .expect("a stream");
-                let mut player = stream.player(source(audio.clone()));
-                player.start().expect("it starts");
-                let base = player.base();
-                let played = player.finish().expect("it plays");
-                stream.close();
-                assert_same_audio(&audio_of(&sent()), &audio);
-                played.notifications.iter().map(|tick| tick - base).collect::<Vec<_>>()
-            });
-            let exact = |number| tick_of(0, number * u64::from(frames), rate, FREQUENCY);
-            let expected: Vec<u64> = (1..=200).map(exact).collect();
-            assert_eq!(outcome.expect_clean()[..200], expected, "{count} notifications at {rate} Hz");
-        }
-    }
-}
-
 /// The longest time in ticks from the moment at which a frame was played to that at which its packet was sent, in 200 ms.
 fn longest_delay(device: &Device, format: &Format, buffer: Buffer) -> u64 {
     let mut stream = device.open(format, buffer).expect("a stream");

@@ -53,6 +53,21 @@ fn one_notification_comes_at_the_end() {
 }
 
 #[test]
+fn periods_of_3_ms_are_notified_at_their_ticks_at_every_rate() {
+    for rate in [44_100, 48_000, 88_200, 96_000, 176_400, 192_000] {
+        for count in [1, 2] {
+            let frames = rate * 3 / 1000;
+            let outcome = with_device(prompt_network(), move |device| {
+                let buffer = Buffer::Notified { bytes: frames * 4 * count, count };
+                ticks(device, buffer, rate, 201 * frames as usize)
+            });
+            let expected = periods(frames.into(), rate, 200);
+            assert_eq!(outcome.expect_clean()[..200], expected, "{count} notifications at {rate} Hz");
+        }
+    }
+}
+
+#[test]
 fn without_notifications_the_audio_is_the_same() {
     let outcome = with_device(prompt_network(), |device| {
         // From 20 ms to 2 s.

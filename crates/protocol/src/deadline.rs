@@ -109,10 +109,10 @@ impl Schedule {
         let held_back = wanted.max(allowance.saturating_sub(credit));
         // A notification waits for nothing, unless there are more than one in a millisecond: it is what comes after it that
         // waits longer.
-        let notified = self.period.filter(|period| clock.ticks_for(period.get()) >= gap);
-        let boundary = notified.map(|period| next_multiple(0, period, consumed));
-        let wake = match boundary {
-            Some(boundary) => held_back.min(position.tick_of(boundary)?),
+        let notified =
+            self.period.filter(|period| held_back > wanted && clock.ticks_for(period.get()) >= gap);
+        let wake = match notified {
+            Some(period) => held_back.min(position.tick_of(next_multiple(0, period, consumed))?),
             None => held_back,
         };
         self.allowance = Some(allowance.max(wake).saturating_add(gap));
