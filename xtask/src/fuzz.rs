@@ -13,7 +13,7 @@ use crate::process::{cargo, run};
 pub const NEEDS: &[Need] = &[NIGHTLY, CARGO_FUZZ];
 
 /// The functions of `crates/protocol/fuzz/targets.rs`.
-const TARGETS: [&str; 3] = ["packet", "ring", "silence"];
+const TARGETS: [&str; 4] = ["options", "packet", "ring", "silence"];
 const DIRECTORY: &str = "crates/protocol/fuzz";
 
 /// What the command takes.

@@ -2,6 +2,9 @@
 
 use std::cell::RefCell;
 
+use protocol::options::{
+    DESCRIPTIONS, Description, MAX_INTERFACE, MAX_TARGETS, MAX_VALUE, Options, Registry, Stored,
+};
 use protocol::{
     HEADER_LEN, MAX_PAYLOAD, RingError, RingRead, RingReader, SharedRegion, SilenceGate, StreamFormat, packet,
 };
@@ -33,6 +36,57 @@ pub fn silence(data: &[u8]) {
     }
     assert_eq!(judged, pcm.len() / frame);
     assert!(threshold > 0 || sent == judged);
+}
+
+/// A registry that holds anything: the options are in their ranges, and what is refused leaves its default.
+pub fn options(data: &[u8]) {
+    let mut values = Values { rest: data, asked: 0 };
+    let mut told = (0, 0);
+    let options = Options::read(&mut values, &mut |refusal| {
+        let place = DESCRIPTIONS.iter().position(|option| *option == refusal.option).expect("an option");
+        assert!((place, refusal.entry) > told || told == (0, 0), "refusals are in order");
+        told = (place, refusal.entry);
+    });
+    let targets = options.targets.as_slice();
+    assert!((1..=MAX_TARGETS).contains(&targets.len()));
+    for (place, target) in targets.iter().enumerate() {
+        assert!(target.port() > 0 && !target.ip().is_unspecified());
+        assert!(!targets[..place].contains(target));
+    }
+    assert!(options.source_v4.is_none_or(|address| address.octets()[0] > 0 && !address.is_multicast()));
+    assert!(options.source_v6.is_none_or(|address| !address.is_unspecified() && !address.is_multicast()));
+    assert!(options.interface.is_none_or(|index| index.get() <= MAX_INTERFACE));
+    assert!(!options.continuous || options.silence_threshold == 0);
+    // What was read is read again from the text that stands for it.
+    let texts: String = targets.iter().map(|target| format!("{target}\0")).collect();
+    let texts: Vec<u8> = texts.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let length = u16::try_from(texts.len()).expect("it fits");
+    let again = [&[7], &length.to_le_bytes()[..], &texts].concat();
+    let again = Options::read(&mut Values { rest: &again, asked: 0 }, &mut |refusal| panic!("{refusal:?}"));
+    assert_eq!(again.targets, options.targets);
+}
+
+/// Values one after the other, as they are asked for: a byte for the type or what is wrong, two for the length, the data.
+struct Values<'a> {
+    rest: &'a [u8],
+    asked: usize,
+}
+
+impl Registry for Values<'_> {
+    fn read(&mut self, _: &'static Description) -> Stored<'_> {
+        self.asked += 1;
+        assert!(self.asked <= DESCRIPTIONS.len());
+        let Some((&[kind, low, high], rest)) = self.rest.split_first_chunk() else { return Stored::Missing };
+        let length = usize::from(u16::from_le_bytes([low, high])).min(rest.len());
+        let (data, rest) = rest.split_at(length);
+        self.rest = rest;
+        match kind {
+            0 => Stored::Missing,
+            0xFF => Stored::Unreadable,
+            _ if length > MAX_VALUE => Stored::TooLong,
+            _ => Stored::Value { kind: kind.into(), data },
+        }
+    }
 }
 
 /// A region that the other side owns: what the reader asks of it lies inside, whatever it holds and whenever it changes.

@@ -79,6 +79,13 @@ impl Schedule {
         self.origin = position;
     }
 
+    /// Units have `unit_frames` frames from now on, and the next one starts with frame `position`: the stream is sent in
+    /// another way.
+    pub fn sends_units_of(&mut self, unit_frames: NonZeroU32, position: u64) {
+        self.unit = NonZeroU64::from(unit_frames);
+        self.origin = position;
+    }
+
     /// The stream ends at frame `end`, where a last unit is sent short; none: it goes on.
     pub fn ends_at(&mut self, end: Option<u64>) {
         self.end = end;
@@ -183,6 +190,14 @@ mod tests {
         assert!(schedule.crossed_boundary(0, 480));
         assert!(!schedule.crossed_boundary(480, 959));
         assert!(schedule.crossed_boundary(480, 960));
+    }
+
+    #[test]
+    fn units_of_another_length_begin_where_the_last_one_ended() {
+        let mut schedule = schedule(288, 96_000, None);
+        assert_eq!(schedule.next_frame(1000), 1152);
+        schedule.sends_units_of(NonZeroU32::new(960).unwrap(), 1000);
+        assert_eq!(schedule.next_frame(1000), 1960);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Scream's wire format, IVSHMEM ring layout and stream arithmetic.
+//! Scream's wire format, IVSHMEM ring layout, stream arithmetic, and the rules of its options.
 //!
 //! Everything here takes bytes and numbers and returns bytes and numbers: there is no pointer, clock,
 //! socket or allocation. The driver, the receiver and the testbed share these definitions.
@@ -14,6 +14,7 @@
 //! | [`deadline`] | [`Schedule`]: when the DMA-timer thread wakes |
 //! | [`silence`] | [`SilenceGate`]: which frames are not worth sending |
 //! | [`slots`] | [`Slots`]: packets under way, handed back without a lock |
+//! | [`options`] | [`Options`]: what the user can choose, from registry values of any kind |
 //! | [`ring`] | the shared-memory ring: layout, writer, reader |
 //!
 //! # Invariants
@@ -31,6 +32,7 @@ pub mod clock;
 pub mod cyclic;
 pub mod deadline;
 pub mod format;
+pub mod options;
 pub mod packet;
 pub mod packet_mode;
 pub mod ring;
@@ -42,6 +44,7 @@ pub use clock::{CounterFrequency, FrequencyError, PositionClock, PositionSnapsho
 pub use cyclic::{Backlog, CyclicBuffer, CyclicError, Span};
 pub use deadline::{Schedule, ScheduleError};
 pub use format::{FormatError, HEADER_LEN, SampleWidth, StreamFormat, default_mask};
+pub use options::{MAX_TARGETS, Options, Refusal};
 pub use packet::{MAX_PACKET, MAX_PAYLOAD, Packet, PacketError, packet_frames};
 pub use packet_mode::{PacketsPerBuffer, WritePacketError, judge_write_packet, packet_count};
 pub use ring::{RingError, RingLayout, RingRead, RingReader, RingWriter, SharedRegion};

@@ -120,10 +120,14 @@ impl Packet {
         }
     }
 
-    /// Keeps at most the first `frames` frames.
-    pub fn truncate_frames(&mut self, frames: u32) {
-        let keep = (frames as usize).saturating_mul(self.format.bytes_per_frame().get() as usize);
-        self.payload_len = self.payload_len.min(keep);
+    /// Becomes a copy of another packet.
+    pub fn copy_from(&mut self, other: &Self) {
+        let bytes = other.as_bytes();
+        if let Some(own) = self.bytes.get_mut(..bytes.len()) {
+            own.copy_from_slice(bytes);
+        }
+        self.format = other.format;
+        self.payload_len = other.payload_len;
     }
 }
 
@@ -259,15 +263,14 @@ mod tests {
     }
 
     #[test]
-    fn truncating_keeps_whole_frames_and_never_grows() {
+    fn a_copy_is_the_same_packet_whatever_was_there_before() {
         let mut packet = Packet::new(format(16, 2));
-        assert_eq!(packet.append(16, |bytes| bytes.fill(9)), 16);
-        packet.truncate_frames(3);
-        assert_eq!(packet.payload().len(), 12);
-        packet.truncate_frames(u32::MAX);
-        assert_eq!(packet.payload().len(), 12);
-        packet.truncate_frames(0);
-        assert!(packet.is_empty());
+        assert_eq!(packet.append(8, |bytes| bytes.fill(9)), 8);
+        let mut copy = Packet::new(format(32, 4));
+        assert_eq!(copy.append(64, |bytes| bytes.fill(7)), 64);
+        copy.copy_from(&packet);
+        assert_eq!(copy.as_bytes(), packet.as_bytes());
+        assert_eq!((copy.format(), copy.room()), (packet.format(), packet.room()));
     }
 
     #[test]

@@ -69,3 +69,8 @@ fn a_region_that_changes_at_any_time_is_never_read_outside() {
 fn every_frame_of_any_audio_is_judged_once() {
     run("silence", targets::silence);
 }
+
+#[test]
+fn options_of_any_kind_are_in_their_ranges() {
+    run("options", targets::options);
+}

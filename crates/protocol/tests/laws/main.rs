@@ -4,6 +4,7 @@ mod clock;
 mod deadline;
 mod format;
 mod generators;
+mod options;
 mod packet;
 mod region;
 mod ring;

@@ -148,19 +148,6 @@ proptest! {
     }
 
     #[test]
-    fn truncating_keeps_the_first_frames(
-        format in formats(),
-        pcm in prop::collection::vec(any::<u8>(), 0..1_200),
-        keep in 0_u32..700,
-    ) {
-        let mut packet = Packet::new(format);
-        let taken = packet.append(pcm.len(), |to| to.copy_from_slice(&pcm[..to.len()]));
-        packet.truncate_frames(keep);
-        let frame = usize::from(format.bytes_per_frame().get());
-        prop_assert_eq!(packet.payload(), &pcm[..taken.min(keep as usize * frame)]);
-    }
-
-    #[test]
     fn a_datagram_is_accepted_exactly_if_it_is_a_header_and_whole_frames(
         format in formats(),
         len in 0_usize..1_300,
