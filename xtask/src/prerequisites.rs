@@ -116,6 +116,27 @@ pub const EMULATOR: Need = Need::Package {
     present: || ["qemu-aarch64", "qemu-x86_64"].iter().all(|program| has_program(program)),
 };
 
+/// Makes the interfaces of a test.
+pub const IPROUTE: Need = Need::Package {
+    name: "iproute2",
+    why: "it makes the network interfaces of a test",
+    present: || has_program("ip"),
+};
+
+/// Looks at network interfaces.
+pub const TSHARK: Need = Need::Package {
+    name: "tshark",
+    why: "it sees by which interface packets leave",
+    present: || has_program("tshark"),
+};
+
+/// Runs the reader of a test.
+pub const PYTHON: Need = Need::Package {
+    name: "python3",
+    why: "it runs the reader of packets and shared memory that is held against the project's own",
+    present: || has_program("python3"),
+};
+
 /// The compiler that fuzzers need.
 pub const NIGHTLY: Need =
     Need::NightlyComponent { name: "rustc", why: "the fuzzer's instrumentation is not in stable Rust" };

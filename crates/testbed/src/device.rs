@@ -19,6 +19,7 @@ use crate::nt::{
 };
 use crate::portcls::abi::guid;
 use crate::portcls::{self, Adapter, AudioInterface, CyclicPin, Kind, Limits, PnpState, Property, WaveRtPin};
+use crate::process::{self, Process};
 
 /// DEVICE_POWER_STATE values that a sound card has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ unsafe extern "efiapi" fn bus_entry(driver: *mut DriverObject, _path: *mut Unico
 #[derive(Default)]
 struct Bus(Cell<Option<*mut DriverObject>>);
 
-fn bus() -> *mut DriverObject {
+pub(crate) fn bus() -> *mut DriverObject {
     let bus = machine().part::<Bus>();
     bus.0.get().unwrap_or_else(|| {
         // The driver is never unloaded; its memory is the machine's.
@@ -109,7 +110,8 @@ impl Device {
         unsafe { (*pdo).flags = ((*pdo).flags | device_flags::BUS_ENUMERATED) & !device_flags::INITIALIZING };
         let object = driver.object();
         // SAFETY: the driver's own routine, its own driver object and a new device.
-        let status = call_driver("AddDevice", || unsafe { add(object, pdo) });
+        let add = || call_driver("AddDevice", || unsafe { add(object, pdo) });
+        let status = process::within(Process::System, add);
         if let Err(status) = status.ok() {
             devices::delete(pdo);
             return Err(status);
@@ -126,7 +128,8 @@ impl Device {
         unsafe { (*packet).io_status.status = NtStatus::NOT_SUPPORTED };
         // SAFETY: as above.
         fill(unsafe { &mut *irp::next_location(packet) });
-        let result = irp::call_and_wait(top, packet);
+        // The plug and play manager sends from threads of its own.
+        let result = process::within(Process::System, || irp::call_and_wait(top, packet));
         irp::free(packet);
         result.status.ok()
     }

@@ -25,6 +25,7 @@ use crate::forgiven;
 use crate::image::load::describe_address;
 use crate::machine::{Machine, try_machine};
 use crate::memory;
+use crate::process;
 use crate::schedule;
 use crate::verifier::{self, Rule};
 use crate::watch;
@@ -231,6 +232,10 @@ fn describe(fault: &Fault) -> String {
     };
     let target = describe_address(address).unwrap_or_else(|| memory::describe(address));
     let pageable = memory::is_pageable(address) && schedule::current().irql.get() >= schedule::DISPATCH_LEVEL;
-    let reason = if pageable { ", which may be paged out at DISPATCH_LEVEL," } else { "" };
+    let reason = if pageable {
+        ", which may be paged out at DISPATCH_LEVEL,".to_owned()
+    } else {
+        process::explain(address).unwrap_or_default()
+    };
     format!("{verb} {address:#x} ({target}){reason} at {place}")
 }

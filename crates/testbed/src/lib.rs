@@ -5,6 +5,7 @@
 //! * `schedule`: simulated threads (coroutines on one Linux thread) and the two clocks.
 //! * `crossing`: every step from Windows into the driver and back, where IRQL, stack and time are checked.
 //! * `image`: the file checks and the loader. `kernel`, `portcls`, `wsk`: what the driver imports.
+//! * `process`: whose user-mode addresses a thread sees. `ivshmem`: memory that a virtual machine shares with its host.
 
 #![expect(
     clippy::not_unsafe_ptr_arg_deref,
@@ -21,6 +22,7 @@ mod forgiven;
 pub mod fuzz;
 pub mod image;
 mod instructions;
+pub mod ivshmem;
 pub mod kernel;
 mod machine;
 pub(crate) mod memory;
@@ -28,6 +30,7 @@ pub mod network;
 pub mod nt;
 pub mod playback;
 pub mod portcls;
+pub mod process;
 pub mod schedule;
 pub mod soak;
 pub mod trace;

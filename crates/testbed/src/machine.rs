@@ -19,6 +19,7 @@ use crate::instructions::Counter;
 use crate::kernel::{debug, etw};
 use crate::memory::Space;
 use crate::network;
+use crate::process::Views;
 use crate::schedule::{Clock, Policy, Scheduler};
 use crate::trace::{self, Recorder, Trace};
 use crate::verifier::{Verifier, Violation};
@@ -91,6 +92,7 @@ pub struct Machine {
     pub(crate) meter: Meter,
     pub(crate) recorder: Recorder,
     pub(crate) counter: Counter,
+    pub(crate) views: Views,
     parts: RefCell<HashMap<TypeId, Rc<dyn Any>>>,
     // Last, so that everything that points into it is gone when it is unmapped.
     pub(crate) memory: Space,
@@ -202,6 +204,7 @@ impl Machine {
             meter: Meter::new(config.measure),
             recorder: Recorder::new(config.trace),
             counter: Counter::new(config.count_instructions),
+            views: Views::default(),
             parts: RefCell::default(),
             memory: Space::default(),
             config,

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 
 use crate::machine::machine;
 use crate::nt::PAGE_SIZE;
+use crate::process;
 use crate::schedule::{DISPATCH_LEVEL, Irql};
 
 /// Bytes of address space a machine reserves. Unused pages cost nothing, but for an emulator, which keeps a record of
@@ -257,8 +258,10 @@ pub(crate) fn make_pageable(pages: usize, bytes: usize, protection: i32) {
     machine().memory.pageable.borrow_mut().insert(pages, (bytes, protection));
 }
 
-/// Takes the pageable memory away, or brings it back, as the IRQL of the code that runs next demands.
+/// Takes the pageable memory away, or brings it back, as the IRQL of the code that runs next demands; and shows it the
+/// user-mode addresses of its process.
 pub(crate) fn page_for(irql: Irql) {
+    process::show(irql);
     let space = &machine().memory;
     let out = irql >= DISPATCH_LEVEL;
     if space.paged_out.replace(out) == out {

@@ -23,6 +23,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use crate::crossing::Frame;
 use crate::machine::machine;
 use crate::memory;
+use crate::process::Process;
 use crate::verifier::{self, Rule};
 
 /// Nanoseconds since the simulated machine was switched on.
@@ -92,6 +93,8 @@ pub struct Thread {
     pub name: String,
     /// Its current interrupt request level.
     pub irql: Cell<Irql>,
+    /// The process it runs in.
+    pub process: Cell<Process>,
     /// The calls into the driver and out of it that are under way, innermost last.
     pub(crate) frames: RefCell<Vec<Frame>>,
     /// Where the driver's share of the processor began to count; see `crossing`.
@@ -192,7 +195,7 @@ impl Scheduler {
     pub(crate) fn run_to_end<T: 'static>(&self, user: impl FnOnce() -> T + 'static) -> Option<T> {
         let result = Rc::new(RefCell::new(None));
         let slot = Rc::clone(&result);
-        let first = spawn("user", PASSIVE_LEVEL, move || {
+        let first = spawn_in(Process::AudioEngine, "user", PASSIVE_LEVEL, move || {
             let caught = catch_unwind(AssertUnwindSafe(user));
             *slot.borrow_mut() = Some(caught);
         });
@@ -401,7 +404,21 @@ pub(crate) fn halt_with_panic(panic: Box<dyn Any + Send>) -> ! {
 }
 
 /// Starts a thread that begins at `irql`; it runs when the running thread gives way.
+///
+/// It runs in the process of the running thread, or in System when there is none. What begins at DISPATCH_LEVEL has
+/// interrupted some thread, of which process nobody knows.
 pub fn spawn(name: impl Into<String>, irql: Irql, body: impl FnOnce() + 'static) -> Rc<Thread> {
+    let parent = try_current().map_or(Process::System, |thread| thread.process.get());
+    spawn_in(if irql < DISPATCH_LEVEL { parent } else { Process::Arbitrary }, name, irql, body)
+}
+
+/// As [`spawn`], in a process.
+pub fn spawn_in(
+    process: Process,
+    name: impl Into<String>,
+    irql: Irql,
+    body: impl FnOnce() + 'static,
+) -> Rc<Thread> {
     let scheduler = &machine().scheduler;
     let stack = scheduler.idle_stacks.borrow_mut().pop();
     let stack = stack
@@ -412,6 +429,7 @@ pub fn spawn(name: impl Into<String>, irql: Irql, body: impl FnOnce() + 'static)
         id,
         name: name.into(),
         irql: Cell::new(irql),
+        process: Cell::new(process),
         frames: RefCell::default(),
         mark: Cell::new(0),
         stack: (stack.limit().get(), stack.base().get()),

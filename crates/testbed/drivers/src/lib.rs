@@ -20,10 +20,13 @@ pub mod device_registrations;
 pub mod device_streams;
 pub mod device_tables;
 pub mod devices;
+pub mod files;
 pub mod hostile;
 pub mod irps;
 pub mod irql;
+pub mod ivshmem;
 pub mod mdls;
+pub mod notifications;
 pub mod nt;
 pub mod objects;
 pub mod pool;
@@ -48,9 +51,12 @@ const LISTS: &[&[Case]] = &[
     device::CASES,
     device_streams::CASES,
     devices::CASES,
+    files::CASES,
     irps::CASES,
     irql::CASES,
+    ivshmem::CASES,
     mdls::CASES,
+    notifications::CASES,
     objects::CASES,
     pool::CASES,
     spin_locks::CASES,

@@ -82,6 +82,32 @@ impl ObjectAttributes {
     }
 }
 
+/// GUID.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Guid(pub u32, pub u16, pub u16, pub [u8; 8]);
+
+/// IO_STATUS_BLOCK.
+#[repr(C)]
+pub struct IoStatusBlock {
+    /// Status.
+    pub status: usize,
+    /// Information.
+    pub information: usize,
+}
+
+/// TARGET_DEVICE_REMOVAL_NOTIFICATION.
+#[repr(C)]
+pub struct RemovalNotification {
+    head: u32,
+    /// Event.
+    pub event: Guid,
+    file: Pvoid,
+}
+
+/// A callback for notifications of plug and play.
+pub type Notified =
+    unsafe extern "system" fn(notification: *const RemovalNotification, context: Pvoid) -> NtStatus;
 /// A dispatch routine.
 pub type Dispatch = unsafe extern "system" fn(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus;
 /// A completion routine.
@@ -156,7 +182,8 @@ pub struct StackLocation {
     pub control: u8,
     parameters: [usize; 4],
     device: *mut DeviceObject,
-    file: Pvoid,
+    /// FileObject.
+    pub file: Pvoid,
     /// CompletionRoutine.
     pub routine: Option<Completion>,
     /// Context.
@@ -174,6 +201,8 @@ const _: () = assert!(size_of::<StackLocation>() == 0x48);
 pub const ON_ALL: u8 = 0xE0;
 /// SL_PENDING_RETURNED.
 pub const PENDING_RETURNED: u8 = 1;
+/// IRP_MJ_DEVICE_CONTROL.
+pub const DEVICE_CONTROL: u8 = 0x0E;
 /// IRP_MJ_INTERNAL_DEVICE_CONTROL.
 pub const INTERNAL_CONTROL: u8 = 0x0F;
 
@@ -254,6 +283,8 @@ imports! { "ntoskrnl.exe":
     fn IoAllocateMdl(address: Pvoid, bytes: u32, secondary: u8, quota: u8, irp: *mut Irp) -> *mut Mdl;
     fn IoAllocateWorkItem(device: *mut DeviceObject) -> Pvoid;
     fn IoAttachDeviceToDeviceStack(device: *mut DeviceObject, target: *mut DeviceObject) -> *mut DeviceObject;
+    fn IoBuildDeviceIoControlRequest(code: u32, device: *mut DeviceObject, input: Pvoid, input_length: u32, output: Pvoid,
+        output_length: u32, internal: u8, event: Pvoid, block: *mut IoStatusBlock) -> *mut Irp;
     fn IoCancelIrp(irp: *mut Irp) -> u8;
     fn IoCreateDevice(driver: *mut DriverObject, extension: u32, name: *const UnicodeString, kind: u32,
         characteristics: u32, exclusive: u8, device: *mut *mut DeviceObject) -> NtStatus;
@@ -262,11 +293,17 @@ imports! { "ntoskrnl.exe":
     fn IoFreeIrp(irp: *mut Irp);
     fn IoFreeMdl(mdl: *mut Mdl);
     fn IoFreeWorkItem(item: Pvoid);
+    fn IoGetDeviceInterfaces(class: *const Guid, pdo: *mut DeviceObject, flags: u32, list: *mut *mut u16) -> NtStatus;
+    fn IoGetDeviceObjectPointer(name: *const UnicodeString, access: u32, file: *mut Pvoid, device: *mut *mut DeviceObject)
+        -> NtStatus;
     fn IoInitializeIrp(irp: *mut Irp, bytes: u16, stack: i8);
     fn IoQueueWorkItem(item: Pvoid, routine: Option<Work>, kind: u32, context: Pvoid);
     fn IoQueueWorkItemEx(item: Pvoid, routine: Option<Work>, kind: u32, context: Pvoid);
+    fn IoRegisterPlugPlayNotification(category: u32, flags: u32, data: Pvoid, driver: *mut DriverObject,
+        callback: Notified, context: Pvoid, entry: *mut Pvoid) -> NtStatus;
     fn IoReleaseCancelSpinLock(irql: u8);
     fn IoReuseIrp(irp: *mut Irp, status: NtStatus);
+    fn IoUnregisterPlugPlayNotificationEx(entry: Pvoid) -> NtStatus;
     fn IofCallDriver(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus;
     fn IofCompleteRequest(irp: *mut Irp, boost: i8);
     fn KeAcquireSpinLockAtDpcLevel(lock: *mut usize);
@@ -304,6 +341,9 @@ imports! { "ntoskrnl.exe":
     fn MmAllocatePagesForMdl(low: u64, high: u64, skip: u64, bytes: usize) -> *mut Mdl;
     fn MmBuildMdlForNonPagedPool(mdl: *mut Mdl);
     fn MmFreePagesFromMdl(mdl: *mut Mdl);
+    fn MmGetPhysicalAddress(address: Pvoid) -> u64;
+    fn MmMapIoSpaceEx(physical: u64, bytes: usize, protect: u32) -> Pvoid;
+    fn MmUnmapIoSpace(address: Pvoid, bytes: usize);
     fn MmMapLockedPagesSpecifyCache(mdl: *mut Mdl, mode: i8, cache: u32, address: Pvoid, bug_check: u32, priority: u32)
         -> Pvoid;
     fn MmProbeAndLockPages(mdl: *mut Mdl, mode: i8, operation: u32);
@@ -318,6 +358,10 @@ imports! { "ntoskrnl.exe":
     fn PsTerminateSystemThread(status: NtStatus) -> NtStatus;
     fn RtlGetVersion(version: *mut u32) -> NtStatus;
     fn ZwClose(handle: Pvoid) -> NtStatus;
+    fn ZwDeviceIoControlFile(handle: Pvoid, event: Pvoid, apc: Pvoid, context: Pvoid, block: *mut IoStatusBlock, code: u32,
+        input: *const u8, input_length: u32, output: *mut u64, output_length: u32) -> NtStatus;
+    fn ZwOpenFile(handle: *mut Pvoid, access: u32, attributes: *const ObjectAttributes, block: *mut IoStatusBlock,
+        share: u32, options: u32) -> NtStatus;
     fn ZwOpenKey(handle: *mut Pvoid, access: u32, attributes: *const ObjectAttributes) -> NtStatus;
     fn ZwSetInformationThread(handle: Pvoid, class: u32, information: *const i32, bytes: u32) -> NtStatus;
     fn memcpy(target: *mut u8, source: *const u8, bytes: usize) -> *mut u8;

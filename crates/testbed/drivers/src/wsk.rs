@@ -32,11 +32,13 @@ pub const CASES: &[Case] = &[
     ("wsk_bind_flags", bind_flags),
     ("wsk_bind_without_address", bind_without_address),
     ("wsk_bind_family", bind_family),
+    ("wsk_bind_family_of_v6", bind_family_of_v6),
     ("wsk_shared_after_bind", shared_after_bind),
     ("wsk_control_type", control_type),
     ("wsk_release_of_nothing", release_of_nothing),
     ("wsk_free_of_no_address", free_of_no_address),
     ("wsk_send_unbound", send_unbound),
+    ("wsk_send_family", send_family),
     ("wsk_send_flags", send_flags),
     ("wsk_send_control", send_control),
     ("wsk_send_no_buffer", send_no_buffer),
@@ -301,6 +303,12 @@ unsafe fn bind_family(well: bool) -> NtStatus {
     net.close()
 }
 
+unsafe fn bind_family_of_v6(well: bool) -> NtStatus {
+    let net = Net::open_of(V6);
+    net.bind(if well { (&raw const ANY_V6).cast() } else { &ANY }, 0);
+    net.close()
+}
+
 unsafe fn control(net: &Net, request: u32, code: u32, level: u32) {
     let input = block::<u32>(4);
     input.write(1);
@@ -344,6 +352,14 @@ unsafe fn free_of_no_address(well: bool) -> NtStatus {
 unsafe fn send_unbound(well: bool) -> NtStatus {
     let net = Net::open(well);
     net.send_later().finish();
+    net.close()
+}
+
+unsafe fn send_family(well: bool) -> NtStatus {
+    let net = Net::open(true);
+    let list = IoAllocateMdl(slot(3), 64, 0, 0, null_mut());
+    MmBuildMdlForNonPagedPool(list);
+    net.send_list_to(list, 0, if well { &GROUP } else { (&raw const ANY_V6).cast() }).finish();
     net.close()
 }
 

@@ -124,10 +124,33 @@ pub struct Address {
     pub zero: [u8; 8],
 }
 
+/// SOCKADDR_IN6.
+#[repr(C)]
+pub struct AddressV6 {
+    /// AF_INET6.
+    pub family: u16,
+    /// In network byte order.
+    pub port: [u8; 2],
+    /// Zero.
+    pub flow: u32,
+    /// In network byte order.
+    pub address: [u8; 16],
+    /// The index of an interface, or zero.
+    pub scope: u32,
+}
+
+/// AF_INET.
+pub const V4: u16 = 2;
+/// AF_INET6.
+pub const V6: u16 = 23;
+
+/// [::], any port.
+pub static ANY_V6: AddressV6 = AddressV6 { family: V6, port: [0; 2], flow: 0, address: [0; 16], scope: 0 };
 /// 0.0.0.0, any port.
 pub static ANY: Address = Address { family: 2, port: [0; 2], address: [0; 4], zero: [0; 8] };
 /// 239.255.77.77, port 4010.
-static GROUP: Address = Address { family: 2, port: [0x0F, 0xAA], address: [239, 255, 77, 77], zero: [0; 8] };
+pub static GROUP: Address =
+    Address { family: 2, port: [0x0F, 0xAA], address: [239, 255, 77, 77], zero: [0; 8] };
 
 #[allow(missing_docs, reason = "each is the function of its name")]
 #[link(name = "netio.sys", kind = "raw-dylib", modifiers = "+verbatim")]
@@ -216,19 +239,28 @@ impl Net {
     /// # Safety
     /// As WskSocket.
     pub unsafe fn open(bound: bool) -> Self {
+        let net = Self::open_of(V4);
+        if bound {
+            net.bind(&ANY, 0);
+        }
+        net
+    }
+
+    /// Makes a socket of a family.
+    ///
+    /// # Safety
+    /// As WskSocket.
+    pub unsafe fn open_of(family: u16) -> Self {
         let provider = capture();
         let none = null_mut();
         let socket = wait_for(|irp| {
             // SAFETY: a captured provider.
             unsafe {
-                ((*provider.dispatch).socket)(provider.client, 2, 2, 17, 4, none, none, none, none, none, irp)
+                let make = (*provider.dispatch).socket;
+                make(provider.client, family, 2, 17, 4, none, none, none, none, none, irp)
             }
         });
-        let net = Self { provider, socket: core::ptr::with_exposed_provenance_mut(socket) };
-        if bound {
-            net.bind(&ANY, 0);
-        }
-        net
+        Self { provider, socket: core::ptr::with_exposed_provenance_mut(socket) }
     }
 
     /// The socket's functions.
@@ -278,10 +310,18 @@ impl Net {
     /// # Safety
     /// As WskSendTo.
     pub unsafe fn send_list(&self, list: *mut Mdl, offset: u32) -> SendOfList {
+        self.send_list_to(list, offset, &GROUP)
+    }
+
+    /// The same, to any address.
+    ///
+    /// # Safety
+    /// As WskSendTo.
+    pub unsafe fn send_list_to(&self, list: *mut Mdl, offset: u32, to: *const Address) -> SendOfList {
         let description = Buffer { list, offset, length: 32 };
         let irp = request();
         let send = (*self.functions()).send_to;
-        send(self.socket, &description, 0, &GROUP, 0, null_mut(), irp);
+        send(self.socket, &description, 0, to, 0, null_mut(), irp);
         SendOfList { list, irp }
     }
 

@@ -10,6 +10,7 @@ use super::request::{Request, SLOTS};
 use crate::client::{Buffer, Format, Stream};
 use crate::device::{Filter, PowerState};
 use crate::image::Image;
+use crate::ivshmem;
 use crate::kernel::driver::service_key;
 use crate::kernel::registry;
 use crate::machine::machine;
@@ -143,6 +144,8 @@ pub(super) fn carry_out(image: &Image, service: &str, script: &Script, mode: Mod
 
 fn live(notes: &Rc<Notes>, image: &Image, service: &str, requests: &[Request]) {
     machine().counter.pause(true);
+    // What the option UseIVSHMEM finds.
+    let _memory = ivshmem::Device::plug(1 << 20, ivshmem::Generation::WithConfiguration);
     let driver = match Driver::load(image, service) {
         Ok(driver) => driver,
         Err(error) => return notes.problem(format!("the driver does not load: {error}")),

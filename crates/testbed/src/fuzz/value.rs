@@ -49,8 +49,20 @@ const NUMBERS: [u32; 32] = [
 const RATES: [u32; 8] = [44_100, 48_000, 96_000, 192_000, 8_000, 88_200, 384_000, 0];
 const WIDTHS: [u16; 8] = [16, 24, 32, 8, 20, 64, 0, 16];
 /// Names of the values that Scream reads, and others.
-const OPTIONS: [&str; 8] =
-    ["UnicastIPv4", "UnicastPort", "SilenceThreshold", "TTL", "DSCP", "MTU", "UseIVSHMEM", "Unknown"];
+const OPTIONS: [&str; 12] = [
+    "UnicastIPv4",
+    "UnicastPort",
+    "SilenceThreshold",
+    "TTL",
+    "Targets",
+    "Interface",
+    "UseIVSHMEM",
+    "Unknown",
+    "UnicastSrcIPv4",
+    "UnicastSrcPort",
+    "ContinuousStream",
+    "IVSHMEMFallback",
+];
 
 impl Source<'_> {
     /// A small number, one of [`NUMBERS`], or any.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::kernel::imports::Export;
-use crate::kernel::{spin_lock, time};
+use crate::kernel::{pnp_notification, spin_lock, time};
 use crate::machine::machine;
 use crate::memory;
 use crate::nt::{DispatcherHeader, KMutant, NtStatus, Pvoid, dispatcher as kinds};
@@ -252,6 +252,14 @@ pub(crate) fn demand_may_wait(what: &str) {
     }
 }
 
+/// Checks that the running thread may block: not for more than a mutex where it must be quick.
+fn demand_may_block(what: &str, objects: &[*mut DispatcherHeader]) {
+    let is_mutex = |object: &*mut DispatcherHeader| check(*object) == Ok(kinds::MUTANT);
+    if !objects.iter().all(is_mutex) {
+        pnp_notification::demand_may_block(what);
+    }
+}
+
 import! {
     /// <https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-kewaitforsingleobject>
     pub fn KeWaitForSingleObject(object: *mut DispatcherHeader, reason: u32, mode: i8, alertable: u8, timeout: *const i64)
@@ -261,6 +269,7 @@ import! {
         let deadline = unsafe { time::deadline(timeout) };
         if deadline != Some(0) {
             demand_may_wait("KeWaitForSingleObject");
+            demand_may_block("KeWaitForSingleObject", &[object]);
         }
         wait(&[object], false, deadline).map_or(NtStatus::TIMEOUT, |_| NtStatus::SUCCESS)
     }
@@ -288,6 +297,7 @@ import! {
         let deadline = unsafe { time::deadline(timeout) };
         if deadline != Some(0) {
             demand_may_wait("KeWaitForMultipleObjects");
+            demand_may_block("KeWaitForMultipleObjects", &objects);
         }
         wait(&objects, kind == WAIT_ALL, deadline).map_or(NtStatus::TIMEOUT, |index| NtStatus(index as i32))
     }
@@ -297,6 +307,7 @@ import! {
         let _ = (mode, alertable);
         // SAFETY: the driver passes an interval; null faults and is reported.
         let interval = unsafe { interval.read() };
+        pnp_notification::demand_may_block("KeDelayExecutionThread");
         schedule::sleep_until(if interval == 0 { schedule::now() } else { time::at_clock_tick(time::due(interval)) });
         NtStatus::SUCCESS
     }

@@ -15,6 +15,7 @@ use crate::nt::{
     Dispatch, DriverExtension, DriverInitialize, DriverObject, IO_TYPE_DRIVER, Irp, NtStatus, UnicodeString,
 };
 use crate::portcls;
+use crate::process::Process;
 use crate::schedule::{self, PASSIVE_LEVEL};
 use crate::verifier::{self, Rule};
 
@@ -214,7 +215,7 @@ pub fn report_leftovers() {
 pub fn in_system_thread<T: 'static>(name: &'static str, body: impl FnOnce() -> T + 'static) -> T {
     let result = Rc::new(RefCell::new(None));
     let slot = Rc::clone(&result);
-    schedule::spawn("system", PASSIVE_LEVEL, move || {
+    schedule::spawn_in(Process::System, "system", PASSIVE_LEVEL, move || {
         let value = crossing::call_driver(name, body);
         *slot.borrow_mut() = Some(value);
         schedule::poll_now();

@@ -3,8 +3,9 @@
 //! To add one: an [`import!`](crate::import) function, and its name in the `EXPORTS` of its file.
 
 use super::{
-    debug, device, dispatcher, etw, event, ex_timer, irp, library, lookup, mdl, mutex, object, pool,
-    query_registry, registry, spin_lock, strings, thread, time, timer, work,
+    debug, device, device_control, device_interface, dispatcher, etw, event, ex_timer, file, io_space, irp,
+    library, lookup, mdl, mutex, object, pnp_notification, pool, query_registry, registry, spin_lock,
+    strings, thread, time, timer, work,
 };
 
 /// A function that a module of Windows exports.
@@ -23,11 +24,15 @@ fn lists() -> Vec<&'static [Export]> {
     vec![
         debug::EXPORTS,
         device::EXPORTS,
+        device_control::EXPORTS,
+        device_interface::EXPORTS,
         dispatcher::EXPORTS,
         dispatcher::ALIASES,
         etw::EXPORTS,
         event::EXPORTS,
         ex_timer::EXPORTS,
+        file::EXPORTS,
+        io_space::EXPORTS,
         irp::EXPORTS,
         library::EXPORTS,
         library::ALIASES,
@@ -36,6 +41,7 @@ fn lists() -> Vec<&'static [Export]> {
         mutex::EXPORTS,
         object::EXPORTS,
         object::VARIABLES,
+        pnp_notification::EXPORTS,
         pool::EXPORTS,
         query_registry::EXPORTS,
         registry::EXPORTS,

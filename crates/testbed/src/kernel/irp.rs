@@ -9,7 +9,7 @@ use std::ptr;
 
 use crate::crossing;
 use crate::kernel::imports::Export;
-use crate::kernel::{device, event, pool};
+use crate::kernel::{device, device_control, event, pool};
 use crate::machine::machine;
 use crate::memory;
 use crate::nt::{
@@ -30,6 +30,8 @@ pub enum Owner {
     Driver,
     /// The testbed; the request is done when its completion reaches the top.
     Windows,
+    /// The I/O manager, for a driver that sends it; it is gone when its completion reaches the top.
+    IoManager,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +89,11 @@ pub fn allocate(stack_count: i8) -> *mut Irp {
     new(stack_count, Owner::Windows)
 }
 
+/// Allocates a request that the I/O manager frees when it is complete.
+pub(super) fn allocate_threaded(stack_count: i8) -> *mut Irp {
+    new(stack_count, Owner::IoManager)
+}
+
 fn new(stack_count: i8, owner: Owner) -> *mut Irp {
     let irp = memory::allocate(size_of_irp(stack_count), "I/O request packet").cast::<Irp>();
     fill(irp, stack_count, ALLOCATED_BY_POOL);
@@ -101,9 +108,14 @@ pub fn free(irp: *mut Irp) {
     if let Phase::InFlight(what) = phase {
         verifier::fatal(Rule::Irp, format!("a request is freed while it is in flight ({what})"));
     }
-    if borrowed {
+    if borrowed || with(irp, |state| state.owner == Owner::IoManager) {
         return verifier::record(Rule::Irp, "IoFreeIrp of a request that IoAllocateIrp did not allocate");
     }
+    discard(irp);
+}
+
+/// Takes a request away, whoever's it is.
+pub(super) fn discard(irp: *mut Irp) {
     machine().part::<Irps>().0.borrow_mut().remove(&irp.addr());
     memory::free(irp.cast());
 }
@@ -238,6 +250,11 @@ pub fn call(device: *mut DeviceObject, irp: *mut Irp) -> NtStatus {
 /// Passes a request of Windows to a driver and waits until it comes back.
 pub fn call_and_wait(device: *mut DeviceObject, irp: *mut Irp) -> IoStatusBlock {
     let returned = call(device, irp);
+    wait_until_done(irp, returned)
+}
+
+/// Waits until a request of Windows comes back, of which the dispatch routine has returned this.
+pub(super) fn wait_until_done(irp: *mut Irp, returned: NtStatus) -> IoStatusBlock {
     let pending = returned == NtStatus::PENDING;
     if !pending && !is_done(irp) {
         verifier::fatal(
@@ -311,7 +328,7 @@ pub fn complete(irp: *mut Irp) {
         };
         // SAFETY: as above; every location's routine is called once.
         unsafe { (*location).completion_routine = None };
-        if !above {
+        if !above && with(irp, |state| state.owner) != Owner::IoManager {
             // From here on the request is its owner's again, who may free or reuse it in the routine.
             with(irp, |state| state.phase = Phase::Idle);
         }
@@ -359,12 +376,31 @@ fn finish(irp: *mut Irp) {
     }
     // SAFETY: a live request.
     let header = unsafe { &mut *irp };
+    if owner == Owner::IoManager {
+        return finish_for_io_manager(irp, header);
+    }
     if !header.user_iosb.is_null() {
         // SAFETY: whoever made the request passed the block.
         unsafe { *header.user_iosb = header.io_status };
     }
     if !header.user_event.is_null() {
         event::set(header.user_event);
+    }
+    schedule::poll_now();
+}
+
+/// Tells whoever built the request, and frees it.
+fn finish_for_io_manager(irp: *mut Irp, header: &mut Irp) {
+    let (block, event, result) = (header.user_iosb, header.user_event, header.io_status);
+    let reported = device_control::is_reported(header);
+    device_control::conclude(irp);
+    discard(irp);
+    if reported {
+        // SAFETY: whoever built the request passed the block, which must live until now.
+        unsafe { block.write(result) };
+        if !event.is_null() {
+            event::set(event);
+        }
     }
     schedule::poll_now();
 }
@@ -397,13 +433,13 @@ pub(crate) fn report_leaks() {
     let irps = machine().part::<Irps>();
     let mut irps = irps.0.borrow_mut();
     let leaked: Vec<String> = (irps.values())
-        .filter(|state| state.owner == Owner::Driver)
+        .filter(|state| state.owner != Owner::Windows)
         .map(|state| match state.phase {
             Phase::InFlight(what) => format!("a request is still in flight ({what})"),
             _ => "a request was never freed".to_owned(),
         })
         .collect();
-    irps.retain(|_, state| state.owner != Owner::Driver);
+    irps.retain(|_, state| state.owner == Owner::Windows);
     drop(irps);
     for text in leaked {
         verifier::record(Rule::Irp, text);

@@ -5,18 +5,23 @@
 
 pub mod debug;
 pub mod device;
+pub mod device_control;
+pub mod device_interface;
 pub mod dispatcher;
 pub mod driver;
 pub mod etw;
 pub mod event;
 pub mod ex_timer;
+pub mod file;
 pub mod imports;
+pub mod io_space;
 pub mod irp;
 pub mod library;
 pub mod lookup;
 pub mod mdl;
 pub mod mutex;
 pub mod object;
+pub mod pnp_notification;
 pub mod pool;
 pub mod query_registry;
 pub mod registry;

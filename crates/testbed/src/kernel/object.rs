@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::kernel::imports::Export;
-use crate::kernel::{pool, thread, time};
+use crate::kernel::{file, pool, thread, time};
 use crate::machine::machine;
 use crate::memory;
 use crate::nt::{Handle, NtStatus, Pvoid};
@@ -139,8 +139,20 @@ pub fn by_handle(handle: Handle, kind: ObjectType) -> Result<*mut u8, NtStatus> 
 pub fn close(handle: Handle) -> Result<(), NtStatus> {
     let found = objects().handles.borrow_mut().remove(&handle);
     let (address, _) = found.ok_or(NtStatus::INVALID_HANDLE)?;
-    dereference(std::ptr::with_exposed_provenance_mut(address));
+    end_handle(address);
     Ok(())
+}
+
+/// What is left to do for a handle that is no longer in the table.
+fn end_handle(address: usize) {
+    let objects = objects();
+    let object: *mut u8 = std::ptr::with_exposed_provenance_mut(address);
+    let is_last = objects.handles.borrow().values().all(|(other, _)| *other != address);
+    let kind = objects.objects.borrow().get(&address).map(|object| object.kind);
+    if is_last && kind == Some(ObjectType::File) {
+        file::last_handle_closed(object.cast());
+    }
+    dereference(object);
 }
 
 /// Reports every handle that is still open.
@@ -148,7 +160,7 @@ pub(crate) fn report_leaks() {
     let open = std::mem::take(&mut *objects().handles.borrow_mut());
     for (address, what) in open.into_values() {
         verifier::record(Rule::Unload, format!("the handle of {what} was never closed"));
-        dereference(std::ptr::with_exposed_provenance_mut(address));
+        end_handle(address);
     }
     let kept: Vec<String> = (objects().objects.borrow().iter())
         .filter(|(_, object)| object.kind == ObjectType::Thread)
@@ -158,6 +170,13 @@ pub(crate) fn report_leaks() {
         .collect();
     for text in kept {
         verifier::record(Rule::Unload, text);
+    }
+    let files: Vec<i64> = (objects().objects.borrow().values())
+        .filter(|object| object.kind == ObjectType::File)
+        .map(|object| object.references)
+        .collect();
+    for references in files {
+        verifier::record(Rule::Unload, format!("{references} references to a file were never given back"));
     }
 }
 

@@ -8,10 +8,11 @@ use crate::crossing;
 use crate::image::load::describe_address;
 use crate::kernel::imports::Export;
 use crate::kernel::object::{self, ObjectType};
-use crate::kernel::{dispatcher, mutex, pool, spin_lock, time};
+use crate::kernel::{dispatcher, mutex, pnp_notification, pool, spin_lock, time};
 use crate::machine::machine;
 use crate::nt::dispatcher as kinds;
 use crate::nt::{ClientId, DispatcherHeader, Handle, NtStatus, OBJ_KERNEL_HANDLE, ObjectAttributes, Pvoid};
+use crate::process::{self, Process};
 use crate::schedule::{self, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::verifier::{self, Rule};
 use crate::{exports, import};
@@ -21,6 +22,8 @@ const THREAD_BYTES: usize = 0x80;
 /// The size that the header can express.
 const HEADER_BYTES: usize = 0x80;
 const DEFAULT_PRIORITY: i32 = 8;
+/// NtCurrentProcess, a handle that is always open.
+const CURRENT_PROCESS: Handle = Handle::MAX;
 /// ThreadPriority, a THREADINFOCLASS.
 const THREAD_PRIORITY: u32 = 2;
 
@@ -125,10 +128,11 @@ fn set_priority(object: *mut u8, priority: i32) -> i32 {
     found.map_or(DEFAULT_PRIORITY, |system| std::mem::replace(&mut system.priority, priority))
 }
 
-fn create(routine: StartRoutine, context: Pvoid) -> *mut u8 {
+fn create(process: Process, routine: StartRoutine, context: Pvoid) -> *mut u8 {
     let object = new_object(|| {});
     let place = describe_address(routine as usize).unwrap_or_else(|| "a test".to_owned());
-    let thread = schedule::spawn(format!("system thread of {place}"), PASSIVE_LEVEL, move || {
+    let name = format!("system thread of {place}");
+    let thread = schedule::spawn_in(process, name, PASSIVE_LEVEL, move || {
         crossing::call_driver("thread routine", || {
             // SAFETY: the driver passed this routine for its thread.
             unsafe { routine(context) }
@@ -144,7 +148,12 @@ import! {
     /// <https://learn.microsoft.com/windows-hardware/drivers/ddi/wdm/nf-wdm-pscreatesystemthread>
     pub fn PsCreateSystemThread(handle: *mut Handle, access: u32, attributes: *const ObjectAttributes, process: Handle,
         id: *mut ClientId, routine: Option<StartRoutine>, context: Pvoid) -> NtStatus, irql <= PASSIVE_LEVEL; {
-        let _ = (access, process);
+        let _ = access;
+        let process = match process {
+            0 => Process::System,
+            CURRENT_PROCESS => process::current(),
+            _ => return NtStatus::INVALID_HANDLE,
+        };
         // SAFETY: the driver passes null or its attributes.
         let attributes = unsafe { attributes.as_ref() };
         if attributes.is_none_or(|attributes| attributes.attributes & OBJ_KERNEL_HANDLE == 0) {
@@ -155,7 +164,7 @@ import! {
         if !pool::may_allocate() {
             return NtStatus::INSUFFICIENT_RESOURCES;
         }
-        let object = create(routine, context);
+        let object = create(process, routine, context);
         let opened = object::open(object, "a system thread");
         // SAFETY: the driver passes its variable.
         unsafe { time::put(handle, opened) };
@@ -221,6 +230,9 @@ import! {
         object::reference(object);
         // SAFETY: the driver passes null or a time-out.
         let deadline = unsafe { time::deadline(timeout) };
+        if deadline != Some(0) {
+            pnp_notification::demand_may_block("ZwWaitForSingleObject");
+        }
         let ended = dispatcher::wait(&[object.cast()], false, deadline);
         object::dereference(object);
         if ended.is_some() { NtStatus::SUCCESS } else { NtStatus::TIMEOUT }

@@ -10,6 +10,7 @@ use crate::kernel::{object, pool};
 use crate::machine::machine;
 use crate::memory;
 use crate::nt::{DeviceObject, Pvoid};
+use crate::process::Process;
 use crate::schedule::{self, DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::verifier::{self, Rule};
 use crate::{exports, import};
@@ -93,7 +94,7 @@ fn queue(address: *mut u8, call: impl FnOnce(*mut DeviceObject) + 'static) {
     if referenced {
         object::reference(device.cast());
     }
-    schedule::spawn("work item", PASSIVE_LEVEL, move || {
+    schedule::spawn_in(Process::System, "work item", PASSIVE_LEVEL, move || {
         let work = work();
         work.running.set(work.running.get() + 1);
         // From here on the routine may free or queue its item.
@@ -157,7 +158,7 @@ import! {
             verifier::fatal(Rule::Object, "a work item is queued that is queued already");
         }
         let address = item.addr();
-        schedule::spawn("work item", PASSIVE_LEVEL, move || {
+        schedule::spawn_in(Process::System, "work item", PASSIVE_LEVEL, move || {
             let work = work();
             work.plain.borrow_mut().remove(&address);
             work.running.set(work.running.get() + 1);

@@ -4,12 +4,14 @@
 //! either side shows. Sizes and offsets are those of `wdm.h` and are asserted at compile time.
 
 mod io;
+mod notification;
 mod status;
 
 use std::ffi::c_void;
 use std::fmt;
 
 pub use io::*;
+pub use notification::*;
 pub use status::NtStatus;
 
 /// An untyped pointer, as the kernel passes it.

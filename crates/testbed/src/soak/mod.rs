@@ -13,12 +13,14 @@
 //! The same seed and driver file give the same trace, byte for byte, on every computer.
 //!
 //! * [`run`]: many seeds in several Linux threads. `life`, `session`, `bystander`: what happens in a life.
-//! * `player`, `packets`, `audio`: what was played, and whether that is what was heard. `choice`: what a seed chooses.
+//! * `player`, `packets`, `audio`: what was played, and whether that is what was heard. `outputs`: where it goes. `choice`:
+//!   what a seed chooses.
 
 mod audio;
 mod bystander;
 mod choice;
 mod life;
+mod outputs;
 mod packets;
 mod player;
 mod session;

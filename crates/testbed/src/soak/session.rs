@@ -1,18 +1,20 @@
 //! The life of one stream.
 
-use std::net::SocketAddrV4;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::audio::{Demand, compare};
 use super::bystander;
+use super::outputs::Outputs;
 use super::player::Client;
-use super::world::{World, default_destination, destination};
+use super::world::World;
 use crate::Device;
 use crate::client::{Buffer, Format, Stream};
 use crate::device::PowerState;
 use crate::kernel::event;
 use crate::machine::machine;
-use crate::network;
+use crate::network::{self, Datagram};
 use crate::nt::NtStatus;
 use crate::portcls::CloseOrder;
 use crate::portcls::abi::KsState;
@@ -26,6 +28,8 @@ const SENSIBLE_RING: Time = 20_000_000;
 const PROMPT: Time = 10_000_000;
 /// The driver's longest time between two attempts to open a socket, and some more.
 const SOCKET_RETRY: Time = 1_200_000_000;
+/// The steps in which a socket is opened, at the most, and the end of the one before.
+const STEPS: u64 = 6;
 /// Most bytes of audio in a packet.
 const PACKET: usize = protocol::MAX_PAYLOAD;
 /// Sends that may hang without the driver running out of packets.
@@ -54,7 +58,7 @@ struct Session<'a> {
     device: &'a Rc<Device>,
     client: Client,
     opened: Time,
-    destinations: Vec<SocketAddrV4>,
+    outputs: Outputs,
     losses: Losses,
     /// Nothing goes wrong in this one.
     calm: bool,
@@ -63,7 +67,7 @@ struct Session<'a> {
 /// Opens a stream, does everything with it, closes it, and compares what was heard with what was played.
 pub(super) fn play(world: &World, device: &Rc<Device>) {
     let format = world.choice.format();
-    let mut destinations = vec![destination()];
+    let outputs = Outputs::now();
     let faulty_registry = world.choice.once_in(10);
     if faulty_registry {
         let status = world.choice.of(&[
@@ -77,22 +81,17 @@ pub(super) fn play(world: &World, device: &Rc<Device>) {
     }
     let stream = open(world, device, &format);
     crate::crossing::inject_no_more();
-    // An option that could not be read has its default.
-    let default = default_destination();
-    destinations.push(SocketAddrV4::new(*default.ip(), destinations[0].port()));
-    destinations.push(SocketAddrV4::new(*destinations[0].ip(), default.port()));
-    destinations.push(default);
-    destinations.truncate(if faulty_registry || stream.as_ref().is_some_and(|(_, failed)| *failed) {
-        4
-    } else {
-        1
-    });
+    if outputs.use_memory() {
+        (0..world.choice.below(3)).for_each(|_| world.memory.change(&world.choice));
+    }
+    let uncertain = faulty_registry || stream.as_ref().is_some_and(|(_, failed)| *failed);
+    let outputs = if uncertain { outputs.uncertain() } else { outputs };
     let Some((stream, _)) = stream else { return };
     world.count(|figures| figures.streams += 1);
     let client = Client::new(stream, format, world.choice.clone());
-    let losses = Losses::default();
+    let losses = Losses { unlimited: outputs.leave_out(), ..Losses::default() };
     let calm = !world.choice.once_in(3);
-    Session { world, device, client, opened: schedule::now(), destinations, losses, calm }.run();
+    Session { world, device, client, opened: schedule::now(), outputs, losses, calm }.run();
 }
 
 /// Opens a stream; with it comes whether an allocation failed on the way.
@@ -127,7 +126,7 @@ impl Session<'_> {
 
     fn step(&mut self) {
         let choice = self.world.choice.clone();
-        match choice.below(22) {
+        match choice.below(25) {
             0..=5 => self.listen(choice.pause()),
             6 | 7 => self.ask_position(),
             8..=10 => self.set_state(choice.of(&STATES)),
@@ -141,6 +140,7 @@ impl Session<'_> {
             18 => self.write(),
             19 => self.announce(),
             20 => self.ask_packets(),
+            21..=23 if self.outputs.use_memory() => self.world.memory.change(&choice),
             _ => self.set_state(KsState::Run),
         }
     }
@@ -282,7 +282,7 @@ impl Session<'_> {
         let sends_late = matches!(setup.sends, Completion::After(time, _) if time > PROMPT);
         let ready = self.opened.max(BOOT_TIME + setup.provider_ready_after + SOCKET_RETRY);
         let late = setup.provider_ready_after > 0 && schedule::now() < ready;
-        if late || sends_late || schedule::now() < self.opened + 2 * step {
+        if late || sends_late || schedule::now() < self.opened + STEPS * step {
             self.losses.unlimited = true;
         }
     }
@@ -408,7 +408,7 @@ impl Session<'_> {
         stream.close_in_order(self.world.choice.of(&[CloseOrder::EventsFirst, CloseOrder::BufferFirst]));
         wsk::inject_no_more();
         let Losses { sends, unlimited, unknown, .. } = self.losses;
-        let demand = match (unknown, unlimited, sends) {
+        let demand = match (unknown || self.outputs.are_unbroken(), unlimited, sends) {
             (true, ..) => Demand::Frames,
             (_, true, _) => Demand::Pieces { missing: None },
             (.., 0) => Demand::Everything,
@@ -420,8 +420,18 @@ impl Session<'_> {
             figures.played += played.len() as u64;
             figures.exact += u64::from(demand == Demand::Everything && !played.is_empty());
         });
-        if let Err(text) = compare(&heard, &played, &format, &self.destinations, demand) {
-            self.world.problem(format!("what was heard ({demand:?}): {text}"));
+        let mut heard_by: BTreeMap<SocketAddr, Vec<Datagram>> =
+            self.outputs.targets().iter().map(|target| (*target, Vec::new())).collect();
+        for datagram in heard {
+            heard_by.entry(datagram.destination).or_default().push(datagram);
+        }
+        for (target, heard) in heard_by {
+            if !self.outputs.may_go_to(target) {
+                self.world.problem(format!("sent to {target}, and the options do not say so"));
+            }
+            if let Err(text) = compare(&heard, &played, &format, demand) {
+                self.world.problem(format!("what {target} heard ({demand:?}): {text}"));
+            }
         }
     }
 }

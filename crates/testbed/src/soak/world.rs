@@ -1,22 +1,21 @@
 //! What the parts of one life share: its choices, its device, and what went wrong so far.
 
 use std::cell::{Cell, RefCell};
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::rc::Rc;
 
 use super::choice::Choice;
+use super::outputs::{self, Memory};
 use crate::Device;
 use crate::client::Stream;
 use crate::fuzz;
 use crate::kernel::driver::service_key;
 use crate::kernel::pool;
-use crate::kernel::registry::{self, Value};
+use crate::kernel::registry;
 use crate::nt::NtStatus;
 use crate::trace;
 
 /// The service under which the driver is installed.
 pub(super) const SERVICE: &str = "Scream";
-const DEFAULT_DESTINATION: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, 77), 4010);
 
 /// What a life came to, in numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,13 +40,20 @@ pub(super) struct World {
     pub(super) choice: Choice,
     problems: Rc<RefCell<Vec<String>>>,
     pub(super) figures: Rc<Cell<Figures>>,
+    pub(super) memory: Memory,
     /// The device was removed by surprise, or is about to be.
     pub(super) removed: Rc<Cell<bool>>,
 }
 
 impl World {
     pub(super) fn new(choice: Choice) -> Self {
-        Self { choice, problems: Rc::default(), figures: Rc::default(), removed: Rc::default() }
+        Self {
+            choice,
+            problems: Rc::default(),
+            figures: Rc::default(),
+            memory: Memory::default(),
+            removed: Rc::default(),
+        }
     }
 
     /// Takes note of something that must not be.
@@ -110,18 +116,18 @@ impl World {
         }
     }
 
-    /// Sets or deletes an option.
+    /// Sets or deletes an option, or all of them.
     pub(super) fn change_option(&self) {
-        let name = self.choice.of(&["UnicastIPv4", "UnicastPort", "Unknown"]);
         let key = format!(r"{}\Options", service_key(SERVICE));
-        match self.choice.below(8) {
-            0 => registry::delete(&key, name),
-            1 => registry::delete_key(&key),
-            _ => {
-                let value = self.choice.value();
+        if self.choice.once_in(4) {
+            return registry::delete_key(&key);
+        }
+        match outputs::option(&self.choice) {
+            (name, Some(value)) => {
                 trace::note(|| format!("option {name} = {value:?}"));
                 registry::set(&key, name, value);
             }
+            (name, None) => registry::delete(&key, name),
         }
     }
 
@@ -133,36 +139,4 @@ impl World {
         let answer = request.ask(device, |_| stream);
         trace::note(|| format!("{request}: {answer:?}"));
     }
-}
-
-/// Where the options say that packets go.
-pub(super) fn destination() -> SocketAddrV4 {
-    let key = format!(r"{}\Options", service_key(SERVICE));
-    let mut destination = DEFAULT_DESTINATION;
-    if let Some(address) = registry::get(&key, "UnicastIPv4").and_then(|value| address(&value)) {
-        destination.set_ip(address);
-    }
-    if let Some(port) = registry::get(&key, "UnicastPort").and_then(|value| port(&value)) {
-        destination.set_port(port);
-    }
-    destination
-}
-
-/// Where packets may go, too, when an option could not be read.
-pub(super) fn default_destination() -> SocketAddrV4 {
-    DEFAULT_DESTINATION
-}
-
-fn address(value: &Value) -> Option<Ipv4Addr> {
-    let (kind, bytes) = value.to_parts();
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let text = units.split(|unit| *unit == 0).next().filter(|_| kind == 1)?;
-    let address: Ipv4Addr = String::from_utf16(text).ok()?.parse().ok()?;
-    (!address.is_unspecified() && !address.is_broadcast()).then_some(address)
-}
-
-fn port(value: &Value) -> Option<u16> {
-    let (kind, bytes) = value.to_parts();
-    let number = u32::from_le_bytes(bytes.try_into().ok().filter(|_| kind == 4)?);
-    u16::try_from(number).ok().filter(|port| *port > 0)
 }

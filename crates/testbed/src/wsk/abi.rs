@@ -23,6 +23,7 @@ pub(crate) const AF_INET6: u16 = 23;
 pub(crate) const SOCK_DGRAM: u16 = 2;
 pub(crate) const IPPROTO_IP: u32 = 0;
 pub(crate) const IPPROTO_UDP: u32 = 17;
+pub(crate) const IPPROTO_IPV6: u32 = 41;
 
 pub(crate) const SOL_SOCKET: u32 = 0xFFFF;
 pub(crate) const SO_REUSEADDR: u32 = 4;
@@ -34,6 +35,15 @@ pub(crate) const IP_TTL: u32 = 4;
 pub(crate) const IP_MULTICAST_IF: u32 = 9;
 pub(crate) const IP_MULTICAST_TTL: u32 = 10;
 pub(crate) const IP_MULTICAST_LOOP: u32 = 11;
+pub(crate) const IP_UNICAST_IF: u32 = 31;
+pub(crate) const IPV6_UNICAST_HOPS: u32 = 4;
+pub(crate) const IPV6_MULTICAST_IF: u32 = 9;
+pub(crate) const IPV6_MULTICAST_HOPS: u32 = 10;
+pub(crate) const IPV6_MULTICAST_LOOP: u32 = 11;
+pub(crate) const IPV6_V6ONLY: u32 = 27;
+pub(crate) const IPV6_UNICAST_IF: u32 = 31;
+/// IP_UNSPECIFIED_HOP_LIMIT: an IPv6 hop limit of -1 is the system's.
+pub(crate) const UNSPECIFIED_HOP_LIMIT: u32 = u32::MAX;
 
 /// WSK_CONTROL_SOCKET_TYPE.
 pub(crate) const SET_OPTION: u32 = 0;
@@ -99,6 +109,14 @@ pub(crate) struct WskBuf {
 }
 layout!(WskBuf, 24, offset: 8, length: 16);
 
+/// SOCKADDR: what all addresses begin with.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Sockaddr {
+    pub(crate) family: u16,
+}
+layout!(Sockaddr, 2);
+
 /// SOCKADDR_IN: port and address in network byte order.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -109,6 +127,18 @@ pub(crate) struct SockaddrIn {
     pub(crate) zero: [u8; 8],
 }
 layout!(SockaddrIn, 16, port: 2, address: 4, zero: 8);
+
+/// SOCKADDR_IN6: port and address in network byte order; the scope is the index of an interface.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct SockaddrIn6 {
+    pub(crate) family: u16,
+    pub(crate) port: [u8; 2],
+    pub(crate) flow: u32,
+    pub(crate) address: [u8; 16],
+    pub(crate) scope: u32,
+}
+layout!(SockaddrIn6, 28, port: 2, flow: 4, address: 8, scope: 24);
 
 /// WSK_TRANSPORT.
 #[repr(C)]
@@ -146,8 +176,8 @@ pub(crate) type SocketConnectFn = unsafe extern "efiapi" fn(
     client: Pvoid,
     socket_type: u16,
     protocol: u32,
-    local: *const SockaddrIn,
-    remote: *const SockaddrIn,
+    local: *const Sockaddr,
+    remote: *const Sockaddr,
     flags: u32,
     context: Pvoid,
     dispatch: Pvoid,
@@ -185,7 +215,7 @@ pub(crate) type FreeAddressInfoFn = unsafe extern "efiapi" fn(client: Pvoid, inf
 
 pub(crate) type GetNameInfoFn = unsafe extern "efiapi" fn(
     client: Pvoid,
-    address: *const SockaddrIn,
+    address: *const Sockaddr,
     length: u32,
     node: *mut UnicodeString,
     service: *mut UnicodeString,
@@ -224,7 +254,7 @@ pub(crate) type ControlSocketFn = unsafe extern "efiapi" fn(
 pub(crate) type CloseSocketFn = unsafe extern "efiapi" fn(socket: *mut WskSocket, irp: *mut Irp) -> NtStatus;
 pub(crate) type BindFn = unsafe extern "efiapi" fn(
     socket: *mut WskSocket,
-    local: *const SockaddrIn,
+    local: *const Sockaddr,
     flags: u32,
     irp: *mut Irp,
 ) -> NtStatus;
@@ -232,7 +262,7 @@ pub(crate) type SendToFn = unsafe extern "efiapi" fn(
     socket: *mut WskSocket,
     buffer: *const WskBuf,
     flags: u32,
-    remote: *const SockaddrIn,
+    remote: *const Sockaddr,
     control_length: u32,
     control: Pvoid,
     irp: *mut Irp,
@@ -241,7 +271,7 @@ pub(crate) type ReceiveFromFn = unsafe extern "efiapi" fn(
     socket: *mut WskSocket,
     buffer: *const WskBuf,
     flags: u32,
-    remote: *mut SockaddrIn,
+    remote: *mut Sockaddr,
     control_length: *mut u32,
     control: Pvoid,
     control_flags: *mut u32,
@@ -249,7 +279,7 @@ pub(crate) type ReceiveFromFn = unsafe extern "efiapi" fn(
 ) -> NtStatus;
 pub(crate) type ReleaseFn = unsafe extern "efiapi" fn(socket: *mut WskSocket, indication: Pvoid) -> NtStatus;
 pub(crate) type GetLocalAddressFn =
-    unsafe extern "efiapi" fn(socket: *mut WskSocket, local: *mut SockaddrIn, irp: *mut Irp) -> NtStatus;
+    unsafe extern "efiapi" fn(socket: *mut WskSocket, local: *mut Sockaddr, irp: *mut Irp) -> NtStatus;
 
 /// WSK_PROVIDER_DATAGRAM_DISPATCH, as of Windows 8; it begins with WSK_PROVIDER_BASIC_DISPATCH.
 #[repr(C)]

@@ -3,19 +3,25 @@
 //! * `registration`: WskRegister, WskCaptureProviderNPI, WskReleaseProviderNPI, WskDeregister,
 //!   WskQueryProviderCharacteristics, and when each of them waits.
 //! * `provider`: the functions of a captured provider (WskSocket and its siblings).
-//! * `socket`: the functions of a datagram socket; `options`: its WskControlSocket.
+//! * `socket`: the functions of a datagram socket of IPv4 or IPv6; `options`: its WskControlSocket; `address`: what a
+//!   SOCKADDR is to it.
 //! * `request`: the life of an IRP that Winsock Kernel completes, and the buffers that must stay until then.
-//! * [`Setup`], [`Completion`]: how and when requests complete. [`inject`]: one call that fails, or never completes.
+//! * [`Setup`], [`Completion`]: how and when requests complete. [`inject`]: one call that fails, or never completes;
+//!   [`inject_every`]: many of them.
 //!
 //! Rules follow Microsoft's pages for each function; every IRQL limit here is theirs (DISPATCH_LEVEL for all functions
 //! of sockets and providers; PASSIVE_LEVEL for registration, and for capture with a wait).
 
 mod abi;
+mod address;
 mod options;
 mod provider;
 mod registration;
 mod request;
 mod socket;
+
+#[cfg(test)]
+mod network_tests;
 #[cfg(test)]
 mod tests;
 
@@ -100,17 +106,28 @@ pub enum Fault {
 /// # Panics
 /// Outside a machine.
 pub fn inject(call: Call, nth: u64, fault: Fault) {
-    let state = state();
-    let base = state.counts.borrow().get(&call).copied().unwrap_or(0);
-    state.faults.borrow_mut().push((call, base + nth, fault));
+    let number = calls(call) + nth;
+    state().faults.borrow_mut().push((call, number, fault));
 }
 
-/// Forgets what was asked of [`inject`] and has not happened; how many faults those are.
+/// Lets every `nth` call from now on (1: each) go wrong, until [`inject_no_more`]. What [`inject`] asks for comes first.
+///
+/// # Panics
+/// Outside a machine, and if `nth` is 0.
+pub fn inject_every(call: Call, nth: u64, fault: Fault) {
+    assert!(nth > 0, "there is no zeroth call");
+    let after = calls(call);
+    state().repeated.borrow_mut().push(Repeated { call, after, nth, fault, happened: false });
+}
+
+/// Forgets what was asked of [`inject`] and [`inject_every`]; how many of those faults have never happened.
 ///
 /// # Panics
 /// Outside a machine.
 pub fn inject_no_more() -> usize {
-    state().faults.take().len()
+    let state = state();
+    let repeated = state.repeated.take();
+    state.faults.take().len() + repeated.iter().filter(|repeated| !repeated.happened).count()
 }
 
 /// How often a function was called.
@@ -128,7 +145,17 @@ pub(crate) struct State {
     sockets: RefCell<BTreeMap<usize, Rc<socket::Socket>>>,
     counts: RefCell<HashMap<Call, u64>>,
     faults: RefCell<Vec<(Call, u64, Fault)>>,
+    repeated: RefCell<Vec<Repeated>>,
     mix: Cell<usize>,
+}
+
+/// A fault of every `nth` call of a function after so many.
+struct Repeated {
+    call: Call,
+    after: u64,
+    nth: u64,
+    fault: Fault,
+    happened: bool,
 }
 
 fn state() -> Rc<State> {
@@ -145,8 +172,16 @@ fn count(call: Call) -> Option<Fault> {
         *count
     };
     let mut faults = state.faults.borrow_mut();
-    let index = faults.iter().position(|(of, nth, _)| *of == call && *nth == number)?;
-    Some(faults.remove(index).2)
+    if let Some(index) = faults.iter().position(|(of, nth, _)| *of == call && *nth == number) {
+        return Some(faults.remove(index).2);
+    }
+    let mut repeated = state.repeated.borrow_mut();
+    let due = |repeated: &&mut Repeated| {
+        repeated.call == call && (number - repeated.after).is_multiple_of(repeated.nth)
+    };
+    let repeated = repeated.iter_mut().find(due)?;
+    repeated.happened = true;
+    Some(repeated.fault)
 }
 
 impl Completion {

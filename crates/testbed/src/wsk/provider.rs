@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::abi::{
-    AF_INET, AF_INET6, FLAG_BASIC_SOCKET, FLAG_DATAGRAM_SOCKET, IPPROTO_UDP, ProviderDispatch, SOCK_DGRAM,
-    SockaddrIn, VERSION_1_1,
+    FLAG_BASIC_SOCKET, FLAG_DATAGRAM_SOCKET, IPPROTO_UDP, ProviderDispatch, SOCK_DGRAM, Sockaddr, VERSION_1_1,
 };
+use super::address::Family;
 use super::request::{Ending, Request, way};
 use super::socket::Socket;
 use super::{Call, Fault, count, registration};
@@ -35,6 +35,22 @@ struct Wanted {
     flags: u32,
 }
 
+impl Wanted {
+    /// The family of the datagram socket that is wanted.
+    ///
+    /// # Errors
+    /// STATUS_NOT_SUPPORTED: Windows has such sockets, and this network does not. STATUS_INVALID_PARAMETER: it has none.
+    fn family(&self) -> Result<Family, NtStatus> {
+        match (self.socket_type, self.protocol, self.flags) {
+            (SOCK_DGRAM, IPPROTO_UDP, FLAG_DATAGRAM_SOCKET) => {
+                Family::of(self.family).ok_or(NtStatus::INVALID_PARAMETER)
+            }
+            (_, _, FLAG_BASIC_SOCKET) => Err(NtStatus::NOT_SUPPORTED),
+            _ => Err(NtStatus::INVALID_PARAMETER),
+        }
+    }
+}
+
 import! {
     /// Makes a socket; its address is the request's information.
     fn WskSocket(client: Pvoid, family: u16, socket_type: u16, protocol: u32, flags: u32, context: Pvoid, dispatch: Pvoid,
@@ -47,8 +63,8 @@ import! {
     }
 
     /// Not simulated: it makes a connected stream socket.
-    fn WskSocketConnect(client: Pvoid, socket_type: u16, protocol: u32, local: *const SockaddrIn,
-        remote: *const SockaddrIn, flags: u32, context: Pvoid, dispatch: Pvoid, process: Pvoid, thread: Pvoid,
+    fn WskSocketConnect(client: Pvoid, socket_type: u16, protocol: u32, local: *const Sockaddr,
+        remote: *const Sockaddr, flags: u32, context: Pvoid, dispatch: Pvoid, process: Pvoid, thread: Pvoid,
         security: Pvoid, irp: *mut Irp) -> NtStatus, irql <= DISPATCH_LEVEL; {
         let _ = (client, socket_type, protocol, local, remote, flags, context, dispatch, process, thread, security);
         unsupported("WskSocketConnect", irp)
@@ -76,7 +92,7 @@ import! {
     }
 
     /// Not simulated: names.
-    fn WskGetNameInfo(client: Pvoid, address: *const SockaddrIn, length: u32, node: *mut UnicodeString,
+    fn WskGetNameInfo(client: Pvoid, address: *const Sockaddr, length: u32, node: *mut UnicodeString,
         service: *mut UnicodeString, flags: u32, process: Pvoid, thread: Pvoid, irp: *mut Irp)
         -> NtStatus, irql <= PASSIVE_LEVEL; {
         let _ = (client, address, length, node, service, flags, process, thread);
@@ -109,26 +125,15 @@ fn socket(client: Pvoid, wanted: &Wanted, irp: *mut Irp) -> NtStatus {
         request.complete(NtStatus::INVALID_PARAMETER.into());
         return NtStatus::INVALID_PARAMETER;
     };
-    let refusal = match (fault, wanted) {
-        (Some(Fault::Status(status)), _) => Some(status),
-        (
-            _,
-            Wanted {
-                family: AF_INET,
-                socket_type: SOCK_DGRAM,
-                protocol: IPPROTO_UDP,
-                flags: FLAG_DATAGRAM_SOCKET,
-            },
-        ) => None,
-        // Windows has IPv6 and basic sockets, too; this network does not.
-        (_, Wanted { family: AF_INET6, .. } | Wanted { flags: FLAG_BASIC_SOCKET, .. }) => {
-            Some(NtStatus::NOT_SUPPORTED)
-        }
-        _ => Some(NtStatus::INVALID_PARAMETER),
+    let family = match fault {
+        Some(Fault::Status(status)) => Err(status),
+        _ => wanted.family(),
     };
-    let make = move || match refusal {
-        Some(status) => status.into(),
-        None => Ending { status: NtStatus::SUCCESS, information: Socket::create(Rc::clone(&registered)) },
+    let make = move || match family {
+        Err(status) => status.into(),
+        Ok(family) => {
+            Ending { status: NtStatus::SUCCESS, information: Socket::create(Rc::clone(&registered), family) }
+        }
     };
     match way(machine().config.wsk.controls, fault) {
         Some(way) => request.finish(way, |_| (), make),

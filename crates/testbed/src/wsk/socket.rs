@@ -1,14 +1,15 @@
 //! Datagram sockets: the functions of `WSK_PROVIDER_DATAGRAM_DISPATCH`.
 //!
 //! Life: WskSocket makes one; options; WskBind gives it a local address; WskSendTo; WskCloseSocket completes
-//! what is still pending (cancelled, unless its datagram has left), then its own IRP. From the call of WskCloseSocket on, no function of the socket
-//! may be called, and none may be under way.
+//! what is still pending (cancelled, unless its datagram has left), then its own IRP. From the call of WskCloseSocket on,
+//! no function of the socket may be called, and none may be under way.
 
 use std::cell::{Cell, RefCell};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
-use super::abi::{AF_INET, ProviderDatagramDispatch, SockaddrIn, WskBuf, WskSocket};
+use super::abi::{ProviderDatagramDispatch, Sockaddr, WskBuf, WskSocket};
+use super::address::{self, Family};
 use super::options::WskControlSocket;
 use super::registration::Registered;
 use super::request::{Buffer, Ending, Request, way};
@@ -17,7 +18,7 @@ use crate::import;
 use crate::kernel::dispatch_at;
 use crate::machine::machine;
 use crate::memory;
-use crate::network::{Endpoint, SocketOptions, network};
+use crate::network::{Endpoint, Settings, network};
 use crate::nt::{Irp, NtStatus, Pvoid};
 use crate::schedule::{self, DISPATCH_LEVEL};
 use crate::verifier::{Rule, record};
@@ -39,10 +40,11 @@ pub(super) struct Socket {
     registered: Rc<Registered>,
     /// Behind the WSK_SOCKET that the driver holds.
     object: *mut WskSocket,
-    pub(super) options: RefCell<SocketOptions>,
+    pub(super) family: Family,
+    pub(super) settings: RefCell<Settings>,
     pub(super) endpoint: RefCell<Option<Endpoint>>,
     /// SIO_WSK_SET_SENDTO_ADDRESS or SIO_WSK_SET_REMOTE_ADDRESS.
-    pub(super) fixed_destination: Cell<Option<SocketAddrV4>>,
+    pub(super) fixed_destination: Cell<Option<SocketAddr>>,
     /// A call ended with STATUS_FILE_FORCED_CLOSED: the socket is good for nothing but to be closed.
     forced_closed: Cell<bool>,
     pending: RefCell<Vec<Rc<Request>>>,
@@ -62,7 +64,7 @@ impl Drop for Entered {
 
 impl Socket {
     /// Makes one; the address of its WSK_SOCKET.
-    pub(super) fn create(registered: Rc<Registered>) -> usize {
+    pub(super) fn create(registered: Rc<Registered>, family: Family) -> usize {
         let object = memory::allocate(size_of::<WskSocket>(), "a WSK_SOCKET").cast::<WskSocket>();
         // SAFETY: just allocated, for one WSK_SOCKET.
         unsafe { object.write(WskSocket { dispatch: &raw const DISPATCH }) };
@@ -70,7 +72,8 @@ impl Socket {
         let socket = Self {
             registered,
             object,
-            options: RefCell::default(),
+            family,
+            settings: RefCell::default(),
             endpoint: RefCell::default(),
             fixed_destination: Cell::new(None),
             forced_closed: Cell::new(false),
@@ -110,36 +113,9 @@ pub(super) fn enter(
     Ok((Entered { socket }, request))
 }
 
-/// An address that the driver passed.
-///
-/// # Errors
-/// STATUS_INVALID_ADDRESS_COMPONENT: it is no IPv4 address.
-pub(super) fn address(function: &'static str, address: *const SockaddrIn) -> Result<SocketAddrV4, NtStatus> {
-    if address.is_null() {
-        record(Rule::Argument, format!("{function} was called without an address"));
-        return Err(NtStatus::INVALID_PARAMETER);
-    }
-    // SAFETY: the driver's structure, which it has filled; it may lie at any address.
-    let SockaddrIn { family, port, address, .. } = unsafe { address.read_unaligned() };
-    if family != AF_INET {
-        record(Rule::Argument, format!("{function}: an IPv4 socket was given an address of family {family}"));
-        return Err(NtStatus::INVALID_ADDRESS_COMPONENT);
-    }
-    Ok(SocketAddrV4::new(Ipv4Addr::from(address), u16::from_be_bytes(port)))
-}
-
-fn to_sockaddr(address: SocketAddrV4) -> SockaddrIn {
-    SockaddrIn {
-        family: AF_INET,
-        port: address.port().to_be_bytes(),
-        address: address.ip().octets(),
-        zero: [0; 8],
-    }
-}
-
 import! {
     /// Gives a socket its local address.
-    fn WskBind(socket: *mut WskSocket, local: *const SockaddrIn, flags: u32, irp: *mut Irp) -> NtStatus,
+    fn WskBind(socket: *mut WskSocket, local: *const Sockaddr, flags: u32, irp: *mut Irp) -> NtStatus,
         irql <= DISPATCH_LEVEL; {
         match enter("WskBind", socket, irp) {
             Ok((entered, request)) => bind(&entered.socket, &request, local, flags),
@@ -148,7 +124,7 @@ import! {
     }
 
     /// Sends one datagram.
-    fn WskSendTo(socket: *mut WskSocket, buffer: *const WskBuf, flags: u32, remote: *const SockaddrIn, control_length: u32,
+    fn WskSendTo(socket: *mut WskSocket, buffer: *const WskBuf, flags: u32, remote: *const Sockaddr, control_length: u32,
         control: Pvoid, irp: *mut Irp) -> NtStatus, irql <= DISPATCH_LEVEL; {
         if control_length != 0 || !control.is_null() {
             record(Rule::Argument, "WskSendTo: control information is not simulated");
@@ -160,7 +136,7 @@ import! {
     }
 
     /// Waits for a datagram; none ever comes, so it completes when the socket is closed.
-    fn WskReceiveFrom(socket: *mut WskSocket, buffer: *const WskBuf, flags: u32, remote: *mut SockaddrIn,
+    fn WskReceiveFrom(socket: *mut WskSocket, buffer: *const WskBuf, flags: u32, remote: *mut Sockaddr,
         control_length: *mut u32, control: Pvoid, control_flags: *mut u32, irp: *mut Irp) -> NtStatus,
         irql <= DISPATCH_LEVEL; {
         let _ = (buffer, flags, remote, control_length, control, control_flags);
@@ -184,7 +160,7 @@ import! {
     }
 
     /// Asks for the address that WskBind chose.
-    fn WskGetLocalAddress(socket: *mut WskSocket, local: *mut SockaddrIn, irp: *mut Irp) -> NtStatus,
+    fn WskGetLocalAddress(socket: *mut WskSocket, local: *mut Sockaddr, irp: *mut Irp) -> NtStatus,
         irql <= DISPATCH_LEVEL; {
         match enter("WskGetLocalAddress", socket, irp) {
             Ok((entered, request)) => get_local_address(&entered.socket, &request, local),
@@ -193,7 +169,7 @@ import! {
     }
 
     /// Not simulated: several datagrams in one call.
-    fn WskSendMessages(socket: *mut WskSocket, buffer: *const WskBuf, flags: u32, remote: *const SockaddrIn,
+    fn WskSendMessages(socket: *mut WskSocket, buffer: *const WskBuf, flags: u32, remote: *const Sockaddr,
         control_length: u32, control: Pvoid, irp: *mut Irp) -> NtStatus, irql <= DISPATCH_LEVEL; {
         let _ = (buffer, flags, remote, control_length, control);
         match enter("WskSendMessages", socket, irp) {
@@ -214,12 +190,12 @@ import! {
     }
 }
 
-fn bind(socket: &Rc<Socket>, request: &Rc<Request>, local: *const SockaddrIn, flags: u32) -> NtStatus {
+fn bind(socket: &Rc<Socket>, request: &Rc<Request>, local: *const Sockaddr, flags: u32) -> NtStatus {
     let fault = count(Call::WskBind);
     if flags != 0 {
         record(Rule::Argument, "WskBind: the flags are reserved and must be zero");
     }
-    let local = address("WskBind", local);
+    let local = socket.family.read("WskBind", local);
     let bound = Rc::clone(socket);
     let make = move || {
         let bind = || {
@@ -229,7 +205,7 @@ fn bind(socket: &Rc<Socket>, request: &Rc<Request>, local: *const SockaddrIn, fl
             if let Some(Fault::Status(status)) = fault {
                 return Err(status);
             }
-            network().bind(local?, &bound.options.borrow())
+            network().bind(local?, &bound.settings.borrow())
         };
         match bind() {
             Ok(endpoint) => {
@@ -250,17 +226,17 @@ fn send(
     request: &Rc<Request>,
     buffer: *const WskBuf,
     flags: u32,
-    remote: *const SockaddrIn,
+    remote: *const Sockaddr,
 ) -> NtStatus {
     let fault = count(Call::WskSendTo);
     if flags != 0 {
         record(Rule::Argument, "WskSendTo: the flags are reserved and must be zero");
     }
-    let send = || {
+    let ready = || {
         let data = Buffer::read("WskSendTo", buffer)?;
         let destination = match socket.fixed_destination.get() {
             Some(fixed) if remote.is_null() => fixed,
-            _ => address("WskSendTo", remote)?,
+            _ => socket.family.read("WskSendTo", remote)?,
         };
         request.watch(&data);
         if socket.forced_closed.get() {
@@ -270,18 +246,29 @@ fn send(
             socket.forced_closed.set(status == NtStatus::FILE_FORCED_CLOSED);
             return Err(status);
         }
-        let endpoint = socket.endpoint.borrow();
-        let Some(endpoint) = endpoint.as_ref() else {
+        if socket.endpoint.borrow().is_none() {
             record(Rule::Argument, "WskSendTo: the socket must have been bound to a local address");
             return Err(NtStatus::INVALID_DEVICE_STATE);
-        };
-        let bytes = data.bytes();
-        let count = bytes.len();
-        network().send(endpoint, &socket.options.borrow(), destination, bytes)?;
-        Ok(count)
+        }
+        Ok((destination, data.bytes()))
     };
-    let ending = match send() {
-        Ok(information) => Ending { status: NtStatus::SUCCESS, information },
+    let ending = match ready() {
+        Ok((destination, bytes)) if network().is_stalled() => {
+            let (socket, held) = (Rc::clone(socket), Rc::clone(request));
+            return request.hang(|request| {
+                socket.remember(request);
+                network().hold(move || {
+                    if held.is_completed() {
+                        return;
+                    }
+                    let ending = transmit(&socket, destination, bytes);
+                    if fault != Some(Fault::Hangs) {
+                        held.complete(ending);
+                    }
+                });
+            });
+        }
+        Ok((destination, bytes)) => transmit(socket, destination, bytes),
         Err(status) => status.into(),
     };
     match way(machine().config.wsk.sends, fault) {
@@ -293,12 +280,24 @@ fn send(
     }
 }
 
-fn get_local_address(socket: &Rc<Socket>, request: &Rc<Request>, local: *mut SockaddrIn) -> NtStatus {
+/// Hands a datagram to the network; what the request for it ends with.
+fn transmit(socket: &Socket, destination: SocketAddr, bytes: Vec<u8>) -> Ending {
+    let endpoint = socket.endpoint.borrow();
+    // Only a socket that is being closed has none here.
+    let Some(endpoint) = endpoint.as_ref() else { return NtStatus::CANCELLED.into() };
+    let information = bytes.len();
+    match network().send(endpoint, &socket.settings.borrow(), destination, bytes) {
+        Ok(()) => Ending { status: NtStatus::SUCCESS, information },
+        Err(status) => status.into(),
+    }
+}
+
+fn get_local_address(socket: &Rc<Socket>, request: &Rc<Request>, local: *mut Sockaddr) -> NtStatus {
     let bound = socket.endpoint.borrow().as_ref().map(|endpoint| endpoint.local);
     let ending = match bound {
         Some(address) => {
-            // SAFETY: the driver's structure, which the call fills.
-            unsafe { local.write_unaligned(to_sockaddr(address)) };
+            // SAFETY: the driver's structure, which has room for an address of the socket's family.
+            unsafe { address::write(local, address) };
             NtStatus::SUCCESS
         }
         None => NtStatus::INVALID_DEVICE_STATE,

@@ -1,11 +1,12 @@
 //! The rules of Winsock Kernel, broken one by one by a client that is written here.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::ptr;
 
 use super::abi::*;
 use super::registration::{WskCaptureProviderNPI, WskDeregister, WskRegister, WskReleaseProviderNPI};
-use super::{Call, Completion, Fault, Setup, inject};
+use super::{Call, Completion, Fault, Setup, address, inject};
 use crate::kernel::{irp, mdl};
 use crate::memory;
 use crate::network;
@@ -31,7 +32,7 @@ unsafe extern "efiapi" fn completed(
 }
 
 /// A request with a completion routine.
-fn request() -> *mut Irp {
+pub(super) fn request() -> *mut Irp {
     let packet = irp::allocate(1);
     // SAFETY: just made, with one stack location.
     let location = unsafe { &mut *irp::next_location(packet) };
@@ -43,18 +44,23 @@ fn request() -> *mut Irp {
 }
 
 /// Waits for the last request.
-fn result() -> (NtStatus, usize) {
+pub(super) fn result() -> (NtStatus, usize) {
     schedule::wait("a completion", None, || COMPLETED.get()).expect("a wait without a deadline")
 }
 
+/// Whether the last request has completed.
+pub(super) fn is_completed() -> bool {
+    COMPLETED.get().is_some()
+}
+
 /// A client with a registration and a captured provider.
-struct Client {
+pub(super) struct Client {
     registration: *mut Registration,
     npi: ProviderNpi,
 }
 
 impl Client {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dispatch = memory::allocate(16, "client dispatch").cast::<ClientDispatch>();
         let npi = memory::allocate(16, "client npi").cast::<ClientNpi>();
         let registration = memory::allocate(24, "registration").cast::<Registration>();
@@ -76,14 +82,18 @@ impl Client {
         Self { registration, npi: provider }
     }
 
-    fn socket(&self) -> *mut WskSocket {
+    pub(super) fn socket(&self) -> *mut WskSocket {
+        self.socket_of(AF_INET)
+    }
+
+    pub(super) fn socket_of(&self, family: u16) -> *mut WskSocket {
         // SAFETY: the table and the client were captured.
         unsafe {
             let none = ptr::null_mut();
             let make = (*self.npi.dispatch).socket;
             make(
                 self.npi.client,
-                AF_INET,
+                family,
                 SOCK_DGRAM,
                 IPPROTO_UDP,
                 FLAG_DATAGRAM_SOCKET,
@@ -100,14 +110,18 @@ impl Client {
         ptr::with_exposed_provenance_mut(socket)
     }
 
-    fn bind(&self, socket: *mut WskSocket) {
-        let any = SockaddrIn { family: AF_INET, port: [0; 2], address: [0; 4], zero: [0; 8] };
-        // SAFETY: a socket that is open.
-        unsafe { ((*(*socket).dispatch).bind)(socket, &raw const any, 0, request()) };
-        assert_eq!(result().0, NtStatus::SUCCESS);
+    pub(super) fn bind(&self, socket: *mut WskSocket) {
+        assert_eq!(self.bind_to(socket, "0.0.0.0:0"), NtStatus::SUCCESS);
     }
 
-    fn close(&self, socket: *mut WskSocket) {
+    pub(super) fn bind_to(&self, socket: *mut WskSocket, local: &str) -> NtStatus {
+        let local = sockaddr(local);
+        // SAFETY: a socket that is open.
+        unsafe { ((*(*socket).dispatch).bind)(socket, local.as_ptr().cast(), 0, request()) };
+        result().0
+    }
+
+    pub(super) fn close(&self, socket: *mut WskSocket) {
         // SAFETY: a socket that is open.
         unsafe { ((*(*socket).dispatch).close_socket)(socket, request()) };
         schedule::wait("the close", None, || {
@@ -117,7 +131,7 @@ impl Client {
         });
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         // SAFETY: what was registered and captured.
         unsafe {
             WskReleaseProviderNPI(self.registration);
@@ -127,21 +141,33 @@ impl Client {
 }
 
 /// A buffer with its list.
-fn buffer(bytes: usize) -> (*mut u8, *mut Mdl) {
+pub(super) fn buffer(bytes: usize) -> (*mut u8, *mut Mdl) {
     let memory = memory::allocate(bytes, "a packet");
     (memory, mdl::create(memory, bytes))
 }
 
+/// The bytes of a SOCKADDR_IN or SOCKADDR_IN6.
+pub(super) fn sockaddr(text: &str) -> [u32; 7] {
+    let address: SocketAddr = text.parse().expect("an address");
+    let mut bytes = [0; 7];
+    // SAFETY: 28 bytes are room for either.
+    unsafe { address::write(bytes.as_mut_ptr().cast(), address) };
+    bytes
+}
+
 fn send(socket: *mut WskSocket, list: *mut Mdl, offset: u32, length: usize) -> NtStatus {
-    let data = WskBuf { mdl: list, offset, length };
-    let to = SockaddrIn { family: AF_INET, port: [0x0F, 0xAA], address: [239, 255, 77, 77], zero: [0; 8] };
+    send_to(socket, WskBuf { mdl: list, offset, length }, "239.255.77.77:4010")
+}
+
+pub(super) fn send_to(socket: *mut WskSocket, data: WskBuf, to: &str) -> NtStatus {
+    let to = sockaddr(to);
     // SAFETY: a socket that is open, and arguments that live as long as they must.
     unsafe {
         ((*(*socket).dispatch).send_to)(
             socket,
             &raw const data,
             0,
-            &raw const to,
+            to.as_ptr().cast(),
             0,
             ptr::null_mut(),
             request(),
@@ -150,7 +176,7 @@ fn send(socket: *mut WskSocket, list: *mut Mdl, offset: u32, length: usize) -> N
 }
 
 /// Runs a client; the rules that it broke.
-fn rules(sends: Completion, scenario: impl FnOnce() + 'static) -> Vec<Rule> {
+pub(super) fn rules(sends: Completion, scenario: impl FnOnce() + 'static) -> Vec<Rule> {
     let wsk = Setup { sends, controls: Completion::Inline, ..Setup::default() };
     let outcome = Machine::run(Config { wsk, ..Config::default() }, scenario);
     outcome.violations.iter().map(|violation| violation.rule).collect()
@@ -252,7 +278,7 @@ fn closing_a_socket_cancels_what_hangs() {
         let (_, list) = buffer(8);
         assert_eq!(send(socket, list, 0, 8), NtStatus::PENDING);
         schedule::sleep_until(schedule::now() + 1_000_000_000);
-        assert_eq!(COMPLETED.get(), None);
+        assert!(!is_completed());
         client.close(socket);
         client.end();
     });

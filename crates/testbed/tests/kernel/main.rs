@@ -3,16 +3,20 @@
 
 #![expect(unsafe_code, reason = "imported functions are called with raw pointers, as drivers call them")]
 
+mod device_files;
 mod events;
 mod faults;
 mod image;
 mod injection;
 mod instructions;
 mod irps;
+mod ivshmem;
 mod mdls;
+mod notifications;
 mod objects;
 mod other_compilers;
 mod pool;
+mod processes;
 mod query_registry;
 mod registry;
 mod rules;

@@ -4,6 +4,8 @@
 //! The image is `crates/testbed/drivers`; the service under which it is loaded chooses the case. `cargo xtask test`
 //! builds it and passes its path in `RULES_SYS`.
 
+#![expect(unsafe_code, reason = "requests and driver objects are reached through raw pointers")]
+
 mod completeness;
 mod cyclic;
 mod device;
@@ -11,6 +13,7 @@ mod kernel;
 mod memory;
 mod objects;
 mod requests;
+mod sharing;
 mod strings;
 mod tracing;
 mod untripped;
@@ -22,9 +25,11 @@ use std::path::PathBuf;
 
 use testbed::image::Image;
 use testbed::kernel::driver::service_key;
+use testbed::kernel::irp;
 use testbed::kernel::registry::{self, Value};
+use testbed::nt::major;
 use testbed::schedule::DISPATCH_LEVEL;
-use testbed::{Config, Driver, Machine, Outcome, Rule, wsk as winsock};
+use testbed::{Config, Driver, Machine, Outcome, Rule, ivshmem, wsk as winsock};
 
 /// What a case must be reported with.
 struct Expected {
@@ -72,6 +77,7 @@ const TABLES: &[&[Expected]] = &[
     memory::EXPECTED,
     objects::EXPECTED,
     requests::EXPECTED,
+    sharing::EXPECTED,
     strings::EXPECTED,
     tracing::EXPECTED,
     wsk::EXPECTED,
@@ -102,6 +108,22 @@ fn run(service: String) -> Outcome<Option<()>> {
     })
 }
 
+/// Cases with names that begin so have an IVSHMEM device of 5000 bytes.
+const SHARING: [&str; 6] = ["interface_", "file_", "control_", "shm_", "notification_", "removal_"];
+/// Of these it is removed after DriverEntry.
+const REMOVING: [&str; 2] = ["notification_", "removal_"];
+
+/// Sends a request to the driver's device, as a client in the audio engine's process does.
+fn ask_as_client(driver: &Driver) {
+    // SAFETY: the driver object of a driver that is loaded.
+    let device = unsafe { (*driver.object()).device_object };
+    let packet = irp::allocate(1);
+    // SAFETY: just made, with one stack location.
+    unsafe { (*irp::next_location(packet)).major_function = major::DEVICE_CONTROL };
+    irp::call_and_wait(device, packet);
+    irp::free(packet);
+}
+
 /// Loads the image under a service, does something with it, and unloads it. The value is `None` where it does not load.
 fn run_with<R: 'static>(service: String, live: impl FnOnce(&Driver) -> R + 'static) -> Outcome<Option<R>> {
     let image = image();
@@ -113,8 +135,16 @@ fn run_with<R: 'static>(service: String, live: impl FnOnce(&Driver) -> R + 'stat
     let forgiving = service.starts_with("forgiven_");
     Machine::run(Config { wsk, forgiving, ..Config::default() }, move || {
         registry::set(&service_key(&service), "Text", Value::Sz("4010".to_owned()));
+        let shared = SHARING.iter().any(|prefix| service.starts_with(prefix));
+        let shared = shared.then(|| ivshmem::Device::plug(5000, ivshmem::Generation::WithKernelMap));
         let driver = Driver::load(&image, &service).ok()?;
         let value = live(&driver);
+        if service.starts_with("shm_client_") {
+            ask_as_client(&driver);
+        }
+        if let Some(shared) = shared.filter(|_| REMOVING.iter().any(|prefix| service.starts_with(prefix))) {
+            shared.demand_removal();
+        }
         driver.unload();
         Some(value)
     })

@@ -24,12 +24,14 @@ rules! {
     wsk_closed_under_way: Object, "while another call on the socket was under way", "WskCloseSocket";
     wsk_bind_flags: Argument, "the flags are reserved and must be zero", "WskBind";
     wsk_bind_without_address: Argument, "without an address", "WskBind";
-    wsk_bind_family: Argument, "an address of family 23", "WskBind";
+    wsk_bind_family: Argument, "an IPv4 socket was given an address of family 23", "WskBind";
+    wsk_bind_family_of_v6: Argument, "an IPv6 socket was given an address of family 2", "WskBind";
     wsk_shared_after_bind: Argument, "set before the socket is bound", "WskControlSocket";
     wsk_control_type: Argument, "3 is no type of request", "WskControlSocket";
     wsk_release_of_nothing: Argument, "no datagram was ever indicated", "WskRelease";
     wsk_free_of_no_address: Argument, "without a result of WskGetAddressInfo", "WskFreeAddressInfo";
     wsk_send_unbound: Argument, "must have been bound to a local address", "WskSendTo";
+    wsk_send_family: Argument, "an IPv4 socket was given an address of family 23", "WskSendTo";
     wsk_send_flags: Argument, "the flags are reserved and must be zero", "WskSendTo";
     wsk_send_control: Argument, "control information", "WskSendTo";
     wsk_send_no_buffer: Argument, "no WSK_BUF", "WskSendTo";

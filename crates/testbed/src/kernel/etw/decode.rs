@@ -4,7 +4,7 @@
 //! `TlgOut_t` there.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use crate::nt::{Guid, NtStatus};
 
@@ -29,6 +29,8 @@ pub enum Value {
     Status(NtStatus),
     /// An IPv4 address.
     Address(Ipv4Addr),
+    /// An address with a port, from a SOCKADDR_IN or SOCKADDR_IN6.
+    SocketAddress(SocketAddr),
     /// Anything else.
     Bytes(Vec<u8>),
     /// Several values of one type.
@@ -49,6 +51,7 @@ impl fmt::Display for Value {
             Self::Guid(value) => write!(f, "{value:?}"),
             Self::Status(value) => write!(f, "{}", value.name()),
             Self::Address(value) => write!(f, "{value}"),
+            Self::SocketAddress(value) => write!(f, "{value}"),
             Self::Bytes(value) => write!(f, "{value:02x?}"),
             Self::Array(values) => f.debug_list().entries(values.iter().map(Shown)).finish(),
             Self::Struct(fields) => {
@@ -212,6 +215,7 @@ fn value(kind: &Type, description: &mut Bytes<'_>, data: &mut Bytes<'_>) -> Resu
         11 => Value::Float(f64::from(f32::from_bits(data.number::<4>()? as u32))),
         12 => Value::Float(f64::from_bits(data.number::<8>()?)),
         13 => Value::Bool(data.number::<4>()? != 0),
+        14 if kind.shown == 10 => socket_address(data.counted()?)?,
         14 => Value::Bytes(data.counted()?.to_vec()),
         15 => guid(data)?,
         17 => Value::Unsigned(data.number::<8>()?),
@@ -247,6 +251,33 @@ fn unsigned(value: u64, shown: u8) -> Value {
         14 => Value::Status(NtStatus(value as i32)),
         _ => Value::Unsigned(value),
     }
+}
+
+/// A SOCKADDR; its family says what it is, and bytes beyond that are of a union ([TraceLoggingSocketAddress]). What is too
+/// short for its family was cut off by mistake; of other families the bytes are shown.
+///
+/// [TraceLoggingSocketAddress]: https://learn.microsoft.com/windows/win32/api/traceloggingprovider/nf-traceloggingprovider-traceloggingsocketaddress
+fn socket_address(bytes: &[u8]) -> Result<Value, String> {
+    const AF_INET: u64 = 2;
+    const AF_INET6: u64 = 23;
+    let mut rest = Bytes { rest: bytes, what: "the socket address" };
+    let family = rest.number::<2>()?;
+    if family != AF_INET && family != AF_INET6 {
+        return Ok(Value::Bytes(bytes.to_vec()));
+    }
+    let port = (rest.number::<2>()? as u16).swap_bytes();
+    let address = if family == AF_INET {
+        let ip = Ipv4Addr::from((rest.number::<4>()? as u32).to_le_bytes());
+        rest.take(8)?;
+        SocketAddrV4::new(ip, port).into()
+    } else {
+        rest.take(4)?;
+        let mut ip = [0; 16];
+        ip.copy_from_slice(rest.take(16)?);
+        let ip = Ipv6Addr::from(ip);
+        SocketAddrV6::new(ip, port, 0, rest.number::<4>()? as u32).into()
+    };
+    Ok(Value::SocketAddress(address))
 }
 
 fn guid(data: &mut Bytes<'_>) -> Result<Value, String> {
@@ -343,6 +374,36 @@ mod tests {
         check(b"a\0\x86\x07", &[0x0F, 0xAA], &[("a", Value::Unsigned(4010))]);
         check(b"a\0\x14b\0\x84\x03", &[16, 0, 0, 0, 1], &[("a", Value::Hex(16)), ("b", Value::Bool(true))]);
         check(b"a\0\x0C", &1.5_f64.to_le_bytes(), &[("a", Value::Float(1.5))]);
+    }
+
+    #[test]
+    fn socket_addresses_are_shown_as_addresses() {
+        const FIELD: &[u8] = b"a\0\x8E\x0A";
+        const V4: [u8; 16] = [2, 0, 0x0F, 0xAA, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut v6 = [0; 28];
+        v6[..4].copy_from_slice(&[23, 0, 0x0F, 0xAA]);
+        v6[8..12].copy_from_slice(&[0x20, 1, 0x0D, 0xB8]);
+        v6[23] = 1;
+        let mut link_local = v6;
+        link_local[8..12].copy_from_slice(&[0xFE, 0x80, 0, 0]);
+        link_local[24] = 3;
+        let counted = |bytes: &[u8]| [&(bytes.len() as u16).to_le_bytes(), bytes].concat();
+        for (bytes, shown) in [
+            (&V4[..], "192.0.2.1:4010"),
+            (&[&V4[..], &[9; 112]].concat(), "192.0.2.1:4010"),
+            (&v6, "[2001:db8::1]:4010"),
+            (&link_local, "[fe80::1%3]:4010"),
+        ] {
+            let value = Value::SocketAddress(shown.parse().expect("an address"));
+            assert_eq!(value.to_string(), shown);
+            check(FIELD, &counted(bytes), &[("a", value)]);
+        }
+        check(FIELD, &counted(&[1, 0, 7]), &[("a", Value::Bytes(vec![1, 0, 7]))]);
+        let metadata = described(&[b"\0E\0", FIELD].concat());
+        let short = "E: field a: the socket address ends too early";
+        refused(&metadata, &counted(&V4[..15]), short);
+        refused(&metadata, &counted(&v6[..27]), short);
+        refused(&metadata, &counted(&[2]), short);
     }
 
     #[test]
