@@ -1,7 +1,8 @@
 //! Generates what `src/abi/proof.rs` compares the declarations of `src/abi` with.
 //!
-//! bindgen reads the genuine `portcls.h`, `ks.h`, `ksmedia.h`, `wsk.h` and `evntrace.h` and writes `OUT_DIR/genuine.rs`.
-//! It reads them as C, in which an interface is a structure with a pointer to a structure of named function pointers.
+//! bindgen reads the genuine `portcls.h`, `ks.h`, `ksmedia.h`, `wsk.h`, `evntrace.h` and `wdmguid.h` and writes
+//! `OUT_DIR/genuine.rs`. It reads them as C, in which an interface is a structure with a pointer to a structure of named
+//! function pointers.
 //!
 //! bindgen does not see macros that are casts, nor the value of a GUID. So every constant and GUID that `proof.rs`
 //! lists becomes a C variable whose initializer the compiler evaluates: `constant_NAME`, and for a GUID the two
@@ -59,6 +60,7 @@ const HEADERS: &str = r"
 
 #undef DEFINE_GUID
 #define DEFINE_GUID(name, ...) ABI_GUID(name, __VA_ARGS__)
+#include <wdmguid.h>
 #include <punknown.h>
 #include <portcls.h>
 ";

@@ -8,7 +8,8 @@
 //! [`Engine::try_new`] starts the thread, which opens the socket and then sleeps until the first RUN. Dropping the
 //! engine ends the thread, which closes the socket; then the rest goes.
 //!
-//! * [`State`]: what was copied, and what is next. [`DmaTimer`]: the thread's body.
+//! * [`State`]: what was copied, and what is next. [`DmaTimer`]: the thread's body. [`Silence`]: what is sent while the
+//!   stream does not run, for receivers that want an unbroken one.
 //!
 //! # Locks
 //! `state` (a mutex: everything that the thread and the state changes do) before `playhead` (a spin lock: the position
@@ -19,17 +20,19 @@
 //! it has been copied out of the buffer: asking for it at PASSIVE_LEVEL copies what has been played by now.
 
 mod dma_timer;
+mod silence;
 mod state;
 
-use core::net::Ipv4Addr;
+use core::num::NonZeroU32;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use protocol::{
-    CounterFrequency, CyclicBuffer, PacketsPerBuffer, PositionClock, PositionSnapshot, Schedule,
-    StreamFormat, StreamPosition, WritePacketError, WrittenPackets, packet_count, packet_frames,
+    CounterFrequency, CyclicBuffer, Options, PacketsPerBuffer, PositionClock, PositionSnapshot, RingError,
+    RingLayout, Schedule, StreamFormat, StreamPosition, WritePacketError, WrittenPackets, packet_count,
 };
 
 use self::dma_timer::DmaTimer;
+use self::silence::Silence;
 use self::state::{Buffer, MAX_EVENTS, State};
 use crate::com::port::MappedPages;
 use crate::com::stream_resource::{PhysicalDevice, StreamResource};
@@ -37,8 +40,9 @@ use crate::events::{self, Pace, StreamTotals};
 use crate::kernel::event::ForeignEvent;
 use crate::kernel::thread::Thread;
 use crate::kernel::{Event, FastMutex, Result, Shared, SpinLock, Status, Timer, clock, irql};
-use crate::transport::Transport;
-use crate::transport::wsk::{Client, Sender, Socket};
+use crate::transport::Output;
+use crate::transport::ivshmem::{Holder, Mapping, Refused, Search};
+use crate::transport::wsk::{Broken, Client, Sockets};
 
 /// How many streams there have been since the driver was loaded: the number by which events tell them apart.
 static STREAMS: AtomicU32 = AtomicU32::new(0);
@@ -56,7 +60,7 @@ pub struct Engine {
 struct Core {
     frequency: CounterFrequency,
     /// Wakes the thread: something has changed.
-    changed: Event,
+    changed: Shared<Event>,
     /// Tells the thread to end.
     ending: AtomicBool,
     playhead: SpinLock<Playhead>,
@@ -72,7 +76,7 @@ struct Playhead {
 }
 
 impl Engine {
-    /// An engine that sends to `address` and `port`. PASSIVE_LEVEL.
+    /// An engine that sends as the options say. PASSIVE_LEVEL.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`, or what the kernel says when it starts no thread.
@@ -80,18 +84,18 @@ impl Engine {
         device: PhysicalDevice,
         client: &'static Client,
         format: StreamFormat,
-        address: Ipv4Addr,
-        port: u16,
+        options: &Options,
     ) -> Result<Self> {
         let frequency = CounterFrequency::new(clock::frequency()).map_err(|_| Status::UNSUCCESSFUL)?;
-        let position = StreamPosition::new(PositionClock::new(format.rate(), frequency));
+        let clock = PositionClock::new(format.rate(), frequency);
         let stream = STREAMS.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let second = frequency.get();
         let state = State {
             stream,
             format,
             buffer: None,
-            sender: Sender::try_new(stream, format, address, port, second)?,
+            output: Output::try_new(stream, format, options, second)?,
+            silence: options.continuous.then(|| Silence::new(clock)),
             events: [None; MAX_EVENTS],
             consumed: 0,
             resume: 0,
@@ -100,22 +104,33 @@ impl Engine {
             pace: Pace::new(second),
             deadline: None,
         };
+        let playhead = Playhead { position: StreamPosition::new(clock), buffer: None, copied: 0 };
+        let changed = Shared::try_new(Event::try_new()?)?;
         let core = Shared::try_new(Core {
             frequency,
-            changed: Event::try_new()?,
+            changed: changed.clone(),
             ending: AtomicBool::new(false),
-            playhead: SpinLock::new(Playhead { position, buffer: None, copied: 0 }),
+            playhead: SpinLock::new(playhead),
             state: FastMutex::try_new(state)?,
         })?;
+        let on_network = options.ivshmem.is_none() || options.ivshmem_fallback;
+        let search = |mebibytes| Search::try_new(stream, mebibytes, second, core.clone());
         let body = DmaTimer {
             core: core.clone(),
             timer: Timer::try_new()?,
-            socket: Socket::try_new(stream, client, second)?,
+            sockets: if on_network {
+                Some(Sockets::try_new(stream, options, client, second, &changed)?)
+            } else {
+                None
+            },
+            search: options.ivshmem.map(search).transpose()?,
         };
         let thread = Thread::spawn(body)?;
         let resource = thread.object().and_then(|object| StreamResource::add(device, object)).ok();
-        events::stream_opened(stream, format, address, port);
-        Ok(Self { resource, core, thread: Some(thread) })
+        events::stream_opened(stream, format, options);
+        let engine = Self { resource, core, thread: Some(thread) };
+        engine.core.begin_silence();
+        Ok(engine)
     }
 
     /// The position moves from where it is. PASSIVE_LEVEL.
@@ -131,9 +146,12 @@ impl Engine {
         if playhead.position.is_running() {
             return Ok(());
         }
+        let now = clock::now();
         buffer.schedule.restart(consumed);
-        playhead.position.run(clock::now());
+        playhead.position.run(now);
         drop(playhead);
+        state.end_silence(now);
+        state.output.begin(now);
         state.deadline = None;
         drop(state);
         core.changed.set();
@@ -238,6 +256,11 @@ impl Engine {
         })
     }
 
+    /// Frames of a full packet or chunk, whichever is the longer one if the stream may be sent as either. PASSIVE_LEVEL.
+    pub fn longest_unit(&self) -> NonZeroU32 {
+        self.core.state.lock().output.longest_unit()
+    }
+
     /// Whether a cyclic buffer can be attached: there is none. PASSIVE_LEVEL.
     pub fn takes_buffer(&self) -> bool {
         self.core.state.lock().buffer.is_none()
@@ -255,7 +278,7 @@ impl Engine {
         packets: Option<PacketsPerBuffer>,
     ) -> Result {
         let mut state = self.core.state.lock();
-        let schedule = Schedule::new(packet_frames(state.format), cyclic, packets);
+        let schedule = Schedule::new(state.output.unit(), cyclic, packets);
         let (Ok(schedule), None) = (schedule, &state.buffer) else {
             let taken = state.buffer.is_some();
             // The pages are freed at PASSIVE_LEVEL, so not under the lock.
@@ -314,13 +337,14 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         self.detach_buffer();
+        self.core.state.lock().end_silence(clock::now());
         self.resource = None;
         self.core.ending.store(true, Ordering::Release);
         self.core.changed.set();
         // Waits for the end of the thread.
         drop(self.thread.take());
         let state = self.core.state.lock();
-        events::stream_closed(state.stream, state.totals, state.sender.totals());
+        events::stream_closed(state.stream, state.totals());
     }
 }
 
@@ -335,7 +359,7 @@ impl Core {
         if position.is_running() {
             state.consume(frames);
             self.playhead.lock().copied = state.consumed;
-            state.sender.send();
+            state.output.send();
             state.tell_losses(now);
         }
         (position, now)
@@ -351,22 +375,76 @@ impl Core {
         if was_running {
             state.consume(frames);
             self.playhead.lock().copied = state.consumed;
-            state.sender.flush();
-            state.sender.send();
+            state.output.flush();
+            state.output.send();
             state.tell_losses(now);
             events::stream_stopped(state.stream, state.consumed);
+            state.begin_silence(now);
         }
         state.deadline = None;
     }
 
-    /// What the thread does when it wakes: catches up with the position, and finds the next deadline.
-    ///
-    /// Returns the time to it in units of 100 ns; `None` when nothing runs.
-    fn service(&self) -> Option<u64> {
+    /// The stream has been opened: silence is heard until it runs, if the options want that.
+    fn begin_silence(&self) {
+        let mut state = self.state.lock();
+        state.begin_silence(clock::now());
+        let wake = state.silence.is_some();
+        drop(state);
+        if wake {
+            self.changed.set();
+        }
+    }
+
+    /// What the thread does when it wakes: catches up with the position, and finds out what is next.
+    fn service(&self) -> Next {
         let mut state = self.state.lock();
         state.totals.wakes = state.totals.wakes.saturating_add(1);
         let (position, now) = self.catch_up(&mut state);
-        let deadline = state.next_deadline(&position, now)?;
-        Some(self.frequency.hundred_ns(deadline.saturating_sub(now)))
+        let deadline = match position.is_running() {
+            true => state.next_deadline(&position, now),
+            false => state.service_silence(now),
+        };
+        if let Some(ring) = state.output.ring_mut() {
+            ring.publish();
+        }
+        let broken = state.output.network().map_or(0, |network| network.take_broken(now));
+        let delay = deadline.map(|deadline| self.frequency.hundred_ns(deadline.saturating_sub(now)));
+        Next { now, delay, broken }
+    }
+}
+
+/// What is next for the thread.
+struct Next {
+    /// The reading of the performance counter at which this was found out.
+    now: u64,
+    /// The time to the next deadline, in units of 100 ns; none when nothing is to be sent.
+    delay: Option<u64>,
+    /// Targets whose sockets are of no use.
+    broken: Broken,
+}
+
+impl Holder for Core {
+    fn attach(&self, mapping: Mapping) -> core::result::Result<RingLayout, Refused> {
+        let mut state = self.state.lock();
+        // What was begun on the way so far ends there.
+        state.output.flush();
+        state.output.send();
+        let Some(ring) = state.output.ring_mut() else {
+            return Err(Refused { mapping, reason: RingError::Changed });
+        };
+        let layout = ring.attach(mapping)?;
+        state.output_changed();
+        Ok(layout)
+    }
+
+    fn detach(&self) -> Option<Mapping> {
+        let mut state = self.state.lock();
+        let mapping = state.output.ring_mut()?.detach();
+        state.output_changed();
+        mapping
+    }
+
+    fn wake(&self) {
+        self.changed.set();
     }
 }

@@ -5,13 +5,12 @@
 //! IRQL.
 
 use core::ffi::CStr;
-use core::net::Ipv4Addr;
 
-use protocol::StreamFormat;
+use protocol::{Options, Refusal, RingLayout, StreamFormat};
 use wdk_sys::{GUID, NTSTATUS};
 
-use crate::kernel::Status;
-use crate::kernel::etw::{self, Address, Hex, Ntstatus, Provider, event};
+use crate::kernel::etw::{self, Hex, Ntstatus, Provider, event};
+use crate::kernel::{SockAddr, Status};
 use crate::transport::Totals;
 
 const NAME: &str = "Scream";
@@ -35,6 +34,8 @@ const DEVICE: u64 = 0x1;
 const STREAM: u64 = 0x2;
 /// Keyword: packets and the network.
 const NETWORK: u64 = 0x4;
+/// Keyword: memory shared with the host.
+const MEMORY: u64 = 0x8;
 
 /// Lets one event through, and the next one a second later at the earliest.
 pub struct Pace {
@@ -98,27 +99,38 @@ pub fn options_unreadable(status: Status) {
     event!(PROVIDER, "OptionsUnreadable", Warning, DEVICE, { "Status": Ntstatus = Ntstatus(status.code()) });
 }
 
-/// An option has a value that cannot be used.
-pub fn option_ignored(name: &CStr, reason: &CStr, accepted: &CStr, default: &CStr) {
+/// An option has a value, or an entry of a list, that cannot be used.
+pub fn option_ignored(refusal: &Refusal) {
+    let option = refusal.option;
     event!(PROVIDER, "OptionIgnored", Warning, DEVICE, {
-        "Name": &CStr = name,
-        "Reason": &CStr = reason,
-        "Accepted": &CStr = accepted,
-        "Default": &CStr = default,
+        "Name": &CStr = option.name,
+        "Entry": u32 = refusal.entry,
+        "Reason": &CStr = refusal.reason,
+        "Accepted": &CStr = option.accepted,
+        "Default": &CStr = option.default,
     });
 }
 
-/// A stream was opened, to be sent to a destination.
-pub fn stream_opened(stream: u32, format: StreamFormat, address: Ipv4Addr, port: u16) {
+/// A stream was opened, to be sent to targets of the network, or to shared memory of so many MiB, as the options say.
+pub fn stream_opened(stream: u32, format: StreamFormat, options: &Options) {
+    let mebibytes = options.ivshmem.map_or(0, core::num::NonZeroU32::get);
+    let on_network = mebibytes == 0 || options.ivshmem_fallback;
+    let targets = if on_network { options.targets.as_slice() } else { &[] };
     event!(PROVIDER, "StreamOpened", Information, STREAM, {
         "Stream": u32 = stream,
         "Rate": u32 = format.rate().get(),
         "Bits": u16 = format.bits(),
         "Channels": u16 = format.channels(),
         "Mask": Hex = Hex(format.mask().into()),
-        "Address": Address = address.into(),
-        "Port": u16 = port,
+        "Targets": u32 = targets.len() as u32,
+        "SharedMemory": u32 = mebibytes,
     });
+    for target in targets {
+        event!(PROVIDER, "Target", Information, NETWORK, {
+            "Stream": u32 = stream,
+            "Target": SockAddr = SockAddr::from(*target),
+        });
+    }
 }
 
 /// A stream has its cyclic buffer: so many frames, and so many notifications each time around.
@@ -151,23 +163,32 @@ pub struct StreamTotals {
     pub skipped: u64,
     /// Frames of silence that were sent because the audio engine had not written in time.
     pub missing: u64,
+    /// Frames of silence that were kept back.
+    pub suppressed: u64,
+    /// Frames of silence that were sent while the stream did not run.
+    pub silence: u64,
     /// Wake-ups of the thread.
     pub wakes: u64,
+    /// What became of the packets or chunks.
+    pub units: Totals,
 }
 
 /// A stream was closed.
-pub fn stream_closed(stream: u32, totals: StreamTotals, packets: Totals) {
+pub fn stream_closed(stream: u32, totals: StreamTotals) {
+    let units = totals.units;
     event!(PROVIDER, "StreamClosed", Information, STREAM, {
         "Stream": u32 = stream,
         "Frames": u64 = totals.frames,
         "Glitches": u64 = totals.glitches,
         "Skipped": u64 = totals.skipped,
         "Missing": u64 = totals.missing,
+        "Suppressed": u64 = totals.suppressed,
+        "Silence": u64 = totals.silence,
         "Wakes": u64 = totals.wakes,
-        "Sent": u64 = packets.sent,
-        "Dropped": u64 = packets.dropped,
-        "Failed": u64 = packets.failed,
-        "LastStatus": Ntstatus = Ntstatus(packets.last_status),
+        "Sent": u64 = units.sent,
+        "Dropped": u64 = units.dropped,
+        "Failed": u64 = units.failed,
+        "LastStatus": Ntstatus = Ntstatus(units.last_status),
     });
 }
 
@@ -182,33 +203,96 @@ pub fn glitch(stream: u32, times: u64, skipped: u64, position: u64) {
     });
 }
 
-/// Packets were lost since this was last told: dropped for want of a socket or of a free place, or failed in the
-/// network.
-pub fn packets_lost(stream: u32, dropped: u64, failed: u64, last_status: NTSTATUS) {
+/// Packets to a target were lost since this was last told: dropped for want of a socket or of a free place, or failed in
+/// the network.
+pub fn packets_lost(stream: u32, target: &SockAddr, dropped: u64, failed: u64, last_status: NTSTATUS) {
     event!(PROVIDER, "PacketsLost", Warning, NETWORK, {
         "Stream": u32 = stream,
+        "Target": SockAddr = *target,
         "Dropped": u64 = dropped,
         "Failed": u64 = failed,
         "LastStatus": Ntstatus = Ntstatus(last_status),
     });
 }
 
-/// A stream has no socket yet, since a step failed; it is tried again.
-pub fn connecting_failed(stream: u32, step: &CStr, attempt: u32, status: NTSTATUS) {
+/// There is no socket for a target yet, since a step failed; it is tried again.
+pub fn connecting_failed(stream: u32, target: &SockAddr, step: &CStr, attempt: u32, status: NTSTATUS) {
     event!(PROVIDER, "ConnectingFailed", Warning, NETWORK, {
         "Stream": u32 = stream,
+        "Target": SockAddr = *target,
         "Step": &CStr = step,
         "Attempt": u32 = attempt,
         "Status": Ntstatus = Ntstatus(status),
     });
 }
 
-/// A stream has a socket that packets are sent from, at this attempt.
-pub fn connected(stream: u32, attempt: u32) {
-    event!(PROVIDER, "Connected", Information, NETWORK, { "Stream": u32 = stream, "Attempt": u32 = attempt });
+/// There is a socket that packets to a target are sent from, at this attempt.
+pub fn connected(stream: u32, target: &SockAddr, attempt: u32) {
+    event!(PROVIDER, "Connected", Information, NETWORK, {
+        "Stream": u32 = stream,
+        "Target": SockAddr = *target,
+        "Attempt": u32 = attempt,
+    });
 }
 
-/// The network closed the socket of a stream; another one is opened.
-pub fn disconnected(stream: u32) {
-    event!(PROVIDER, "Disconnected", Warning, NETWORK, { "Stream": u32 = stream });
+/// The socket for a target is of no use: the network has closed it, or nothing got through for a while. Another one is
+/// opened.
+pub fn disconnected(stream: u32, target: &SockAddr) {
+    event!(PROVIDER, "Disconnected", Warning, NETWORK, {
+        "Stream": u32 = stream,
+        "Target": SockAddr = *target,
+    });
+}
+
+// Memory shared with the host.
+
+/// A stream writes into the memory of an IVSHMEM device: so many bytes, and how they are divided.
+pub fn ivshmem_attached(stream: u32, size: u64, layout: RingLayout) {
+    event!(PROVIDER, "IvshmemAttached", Information, MEMORY, {
+        "Stream": u32 = stream,
+        "Size": u64 = size,
+        "Chunks": u16 = layout.max_chunks(),
+        "ChunkBytes": u64 = layout.chunk_size() as u64,
+    });
+}
+
+/// Several IVSHMEM devices have the size in bytes that the options ask for. The one that is used is the given one, from 1,
+/// of all that Windows lists.
+pub fn ivshmem_ambiguous(stream: u32, size: u64, devices: u32, taken: u32) {
+    event!(PROVIDER, "IvshmemAmbiguous", Warning, MEMORY, {
+        "Stream": u32 = stream,
+        "Size": u64 = size,
+        "Devices": u32 = devices,
+        "Taken": u32 = taken,
+    });
+}
+
+/// A stream has no IVSHMEM device of so many MiB to write to; one is looked for again. What was found, and what would be
+/// needed, are in bytes, and 0 if that is not the reason.
+pub fn ivshmem_unavailable(
+    stream: u32,
+    reason: &CStr,
+    status: NTSTATUS,
+    mebibytes: u32,
+    found: u64,
+    needed: u64,
+) {
+    event!(PROVIDER, "IvshmemUnavailable", Warning, MEMORY, {
+        "Stream": u32 = stream,
+        "Reason": &CStr = reason,
+        "Status": Ntstatus = Ntstatus(status),
+        "Wanted": u32 = mebibytes,
+        "Found": u64 = found,
+        "Needed": u64 = needed,
+    });
+}
+
+/// A stream has lost its IVSHMEM device; it, or another one, is looked for.
+pub fn ivshmem_lost(stream: u32, reason: &CStr) {
+    event!(PROVIDER, "IvshmemLost", Warning, MEMORY, { "Stream": u32 = stream, "Reason": &CStr = reason });
+}
+
+/// Chunks were lost since this was last told: there was no memory to write them to, or they were not moved in time.
+pub fn ivshmem_chunks_lost(stream: u32, dropped: u64) {
+    event!(PROVIDER, "IvshmemChunksLost", Warning, MEMORY, { "Stream": u32 = stream, "Dropped": u64 = dropped });
 }

@@ -27,6 +27,7 @@ use wdk_sys::{DRIVER_OBJECT, IRP_MJ_PNP, NTSTATUS, PDRIVER_UNLOAD, STATUS_SUCCES
 
 use crate::abi::portcls::PcInitializeAdapterDriver;
 use crate::kernel::etw::Registration;
+use crate::kernel::pnp_notification::DriverObject;
 use crate::kernel::status::check;
 use crate::kernel::{Result, Status, try_box};
 use crate::transport::wsk::Client;
@@ -50,6 +51,7 @@ const MAX_SERVICE_KEY: usize = 256;
 
 /// What lives from load to unload.
 pub struct Driver {
+    object: DriverObject,
     service_key: [u16; MAX_SERVICE_KEY],
     service_key_length: usize,
     wsk: Client,
@@ -72,6 +74,11 @@ pub fn driver() -> Option<&'static Driver> {
 }
 
 impl Driver {
+    /// The driver's object.
+    pub fn object(&self) -> DriverObject {
+        self.object
+    }
+
     /// The path of the driver's registry key, in UTF-16.
     pub fn service_key(&self) -> &[u16] {
         self.service_key.get(..self.service_key_length).unwrap_or_default()
@@ -82,13 +89,14 @@ impl Driver {
         &self.wsk
     }
 
-    fn try_new(path: &[u16]) -> Result<Self> {
+    fn try_new(object: DriverObject, path: &[u16]) -> Result<Self> {
         let mut service_key = [0; MAX_SERVICE_KEY];
         let place = service_key.get_mut(..path.len()).ok_or(Status::INVALID_PARAMETER)?;
         for (to, from) in place.iter_mut().zip(path) {
             *to = *from;
         }
         Ok(Self {
+            object,
             service_key,
             service_key_length: path.len(),
             wsk: Client::register()?,
@@ -132,7 +140,9 @@ unsafe fn load(object: *mut DRIVER_OBJECT, path: *mut UNICODE_STRING) -> Result<
     let key = unsafe { &*path };
     // SAFETY: a counted string of Windows: as many bytes as it says.
     let key = unsafe { core::slice::from_raw_parts(key.Buffer, usize::from(key.Length) / 2) };
-    let mut driver = try_box(Driver::try_new(key)?)?;
+    // SAFETY: by contract.
+    let this = unsafe { DriverObject::new(object) }.ok_or(Status::INVALID_PARAMETER)?;
+    let mut driver = try_box(Driver::try_new(this, key)?)?;
     // SAFETY: object and path are those that Windows passed.
     check(unsafe { PcInitializeAdapterDriver(object, path, Some(adapter::add_device)) })?;
     // SAFETY: by contract; nobody else uses the object before the entry point returns.

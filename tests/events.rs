@@ -22,15 +22,16 @@ const MS: u64 = 1_000_000;
 const CD: Buffer = Buffer::Notified { bytes: 3840, count: 2 };
 
 /// What is told of a device and of the one stream that it played, in which nothing went wrong.
-const WELL: [&str; 8] = [
+const WELL: [&str; 9] = [
     "Scream information: DeviceStarted",
-    "Scream information: StreamOpened Stream=1 Rate=48000 Bits=16 Channels=2 Mask=0x3 Address=239.255.77.77 Port=4010",
+    "Scream information: StreamOpened Stream=1 Rate=48000 Bits=16 Channels=2 Mask=0x3 Targets=1 SharedMemory=0",
+    "Scream information: Target Stream=1 Target=239.255.77.77:4010",
     "Scream information: BufferAttached Stream=1 Frames=960 Notifications=2",
     "Scream information: StreamStarted Stream=1 Position=0",
-    "Scream information: Connected Stream=1 Attempt=1",
+    "Scream information: Connected Stream=1 Target=239.255.77.77:4010 Attempt=1",
     "Scream information: StreamStopped Stream=1 Position=48000",
-    "Scream information: StreamClosed Stream=1 Frames=48000 Glitches=0 Skipped=0 Missing=0 Wakes=236 Sent=167 \
-     Dropped=0 Failed=0 LastStatus=STATUS_SUCCESS",
+    "Scream information: StreamClosed Stream=1 Frames=48000 Glitches=0 Skipped=0 Missing=0 Suppressed=0 \
+     Silence=0 Wakes=234 Sent=167 Dropped=0 Failed=0 LastStatus=STATUS_SUCCESS",
     "Scream information: DeviceStopped Removed=1",
 ];
 
@@ -81,7 +82,7 @@ fn a_session_records_the_levels_and_keywords_that_it_wants() {
     let warnings = life(Session { level: Event::WARNING, ..Session::everything() });
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let network = life(Session { any_keyword: 4, ..Session::everything() });
-    assert_eq!(network, [WELL[4]]);
+    assert_eq!(network, [WELL[2], WELL[5]]);
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn a_session_that_begins_in_the_middle_records_what_comes_and_none_records_nothi
         etw::record(None);
         stream.close();
     });
-    assert_eq!(told(outcome, &[]), [WELL[3], WELL[5]]);
+    assert_eq!(told(outcome, &[]), [WELL[4], WELL[6]]);
 }
 
 #[test]
@@ -115,19 +116,20 @@ fn while_nobody_records_nothing_is_written() {
 fn every_kind_of_wrong_option_is_told_with_what_is_accepted_and_what_holds() {
     let address = |reason: &str| {
         format!(
-            "Scream warning: OptionIgnored Name=\"UnicastIPv4\" Reason=\"{reason}\" \
+            "Scream warning: OptionIgnored Name=\"UnicastIPv4\" Entry=0 Reason=\"{reason}\" \
              Accepted=\"REG_SZ, an IPv4 address such as 192.168.1.20\" Default=\"239.255.77.77\""
         )
     };
     let port = |reason: &str| {
         format!(
-            "Scream warning: OptionIgnored Name=\"UnicastPort\" Reason=\"{reason}\" \
+            "Scream warning: OptionIgnored Name=\"UnicastPort\" Entry=0 Reason=\"{reason}\" \
              Accepted=\"REG_DWORD, from 1 to 65535\" Default=\"4010\""
         )
     };
     let cases = [
         ("UnicastIPv4", Value::Dword(1), address("of another type")),
-        ("UnicastIPv4", Value::Sz("somewhere.example".to_owned()), address("no address that can be sent to")),
+        ("UnicastIPv4", Value::Sz("somewhere.example".to_owned()), address("not an address")),
+        ("UnicastIPv4", Value::Sz("0.0.0.0".to_owned()), address("no address that can be sent to")),
         ("UnicastIPv4", Value::Sz("192.0.2.77".repeat(400)), address("too long")),
         ("UnicastPort", Value::Sz("4011".to_owned()), port("of another type")),
         ("UnicastPort", Value::Dword(0), port("out of range")),
@@ -164,10 +166,10 @@ fn failing_packets_are_told_at_once_and_then_once_a_second() {
     assert_eq!(times(&outcome.events, "PacketsLost"), [0, 1002, 2002, 3002, 4002]);
     let lost = |count: u32| {
         format!(
-            "Scream warning: PacketsLost Stream=1 Dropped=0 Failed={count} LastStatus=STATUS_NETWORK_UNREACHABLE"
+            "Scream warning: PacketsLost Stream=1 Target=239.255.77.77:4010 Dropped=0 Failed={count} LastStatus=STATUS_NETWORK_UNREACHABLE"
         )
     };
-    let closed = "Scream information: StreamClosed Stream=1 Frames=240000 Glitches=0 Skipped=0 Missing=0 Wakes=1170 \
+    let closed = "Scream information: StreamClosed Stream=1 Frames=240000 Glitches=0 Skipped=0 Missing=0 Suppressed=0 Silence=0 Wakes=1180 \
                   Sent=236 Dropped=0 Failed=598 LastStatus=STATUS_NETWORK_UNREACHABLE";
     assert_eq!(
         told(outcome, &["PacketsLost", "StreamClosed"]),
@@ -179,25 +181,31 @@ fn failing_packets_are_told_at_once_and_then_once_a_second() {
 fn a_network_that_comes_late_is_told_at_every_attempt_and_attempts_become_rare() {
     let wsk = wsk::Setup { provider_ready_after: 3_500 * MS, ..prompt_network().wsk };
     let outcome = with_device(Config { wsk, ..recording() }, |device| play(device, noise(1, 5 * 48_000 * 4)));
-    // From 1/64 s on the waits double, up to a second, each to the next wake-up.
-    assert_eq!(times(&outcome.events, "ConnectingFailed"), [0, 18, 50, 114, 240, 490, 990, 1990, 2990]);
+    // From 1/64 s on the waits double, up to half a second, each to the next wake-up.
+    assert_eq!(
+        times(&outcome.events, "ConnectingFailed"),
+        [0, 18, 50, 114, 240, 490, 990, 1490, 1990, 2490, 2990, 3490]
+    );
     let told = told(outcome, &["ConnectingFailed", "Connected", "PacketsLost", "StreamClosed"]);
     let failed = |attempt: u32| {
         format!(
-            "Scream warning: ConnectingFailed Stream=1 Step=\"capture the network\" Attempt={attempt} \
+            "Scream warning: ConnectingFailed Stream=1 Target=239.255.77.77:4010 Step=\"capture the network\" Attempt={attempt} \
              Status=STATUS_DEVICE_NOT_READY"
         )
     };
     let dropped = |count: u32| {
-        format!("Scream warning: PacketsLost Stream=1 Dropped={count} Failed=0 LastStatus=STATUS_SUCCESS")
+        format!(
+            "Scream warning: PacketsLost Stream=1 Target=239.255.77.77:4010 Dropped={count} Failed=0 LastStatus=STATUS_SUCCESS"
+        )
     };
-    let connected = "Scream information: Connected Stream=1 Attempt=10".to_owned();
-    let closed = "Scream information: StreamClosed Stream=1 Frames=240000 Glitches=0 Skipped=0 Missing=0 Wakes=1170 \
+    let connected = "Scream information: Connected Stream=1 Target=239.255.77.77:4010 Attempt=13".to_owned();
+    let closed = "Scream information: StreamClosed Stream=1 Frames=240000 Glitches=0 Skipped=0 Missing=0 Suppressed=0 Silence=0 Wakes=1169 \
                   Sent=177 Dropped=657 Failed=0 LastStatus=STATUS_SUCCESS";
     // Eight packets wait for a socket, so the ninth is the first that is dropped.
     let expected: Vec<String> = [
         vec![failed(1), failed(2), failed(3), dropped(1), failed(4), failed(5), failed(6), failed(7)],
-        vec![dropped(167), failed(8), dropped(167), failed(9), dropped(167), connected, dropped(155)],
+        vec![dropped(167), failed(8), failed(9), dropped(167), failed(10), failed(11), dropped(167)],
+        vec![failed(12), connected, dropped(155)],
         vec![closed.to_owned()],
     ]
     .concat();
@@ -215,15 +223,19 @@ fn a_socket_that_cannot_be_made_or_bound_or_that_goes_is_told() {
     };
     let failed = |step: &str, status: NtStatus| {
         let status = status.name();
-        format!("Scream warning: ConnectingFailed Stream=1 Step=\"{step}\" Attempt=1 Status={status}")
+        format!(
+            "Scream warning: ConnectingFailed Stream=1 Target=239.255.77.77:4010 Step=\"{step}\" Attempt=1 Status={status}"
+        )
     };
-    let connected = |attempt: u32| format!("Scream information: Connected Stream=1 Attempt={attempt}");
+    let connected = |attempt: u32| {
+        format!("Scream information: Connected Stream=1 Target=239.255.77.77:4010 Attempt={attempt}")
+    };
     let status = NtStatus::INSUFFICIENT_RESOURCES;
     assert_eq!(life(Call::WskSocket, 1, status), [failed("make a socket", status), connected(2)]);
     let status = NtStatus::ADDRESS_ALREADY_EXISTS;
     assert_eq!(life(Call::WskBind, 1, status), [failed("bind the socket", status), connected(2)]);
-    let lost = "Scream warning: PacketsLost Stream=1 Dropped=0 Failed=1 LastStatus=STATUS_FILE_FORCED_CLOSED";
-    let gone = "Scream warning: Disconnected Stream=1";
+    let lost = "Scream warning: PacketsLost Stream=1 Target=239.255.77.77:4010 Dropped=0 Failed=1 LastStatus=STATUS_FILE_FORCED_CLOSED";
+    let gone = "Scream warning: Disconnected Stream=1 Target=239.255.77.77:4010";
     assert_eq!(
         life(Call::WskSendTo, 5, NtStatus::FILE_FORCED_CLOSED),
         [connected(1), lost.to_owned(), gone.to_owned(), connected(2)]
@@ -295,14 +307,14 @@ fn a_driver_that_cannot_tell_anything_plays() {
 #[test]
 fn events_that_cannot_be_written_change_nothing() {
     let outcome = with_device(recording(), |device| {
-        for _ in 0..4 {
+        for _ in 0..5 {
             crossing::inject("EtwWrite", 1, NtStatus::NO_MEMORY);
         }
         play(device, second());
         sent()
     });
     let told: Vec<String> = outcome.events.iter().map(ToString::to_string).collect();
-    assert_eq!(told, [WELL[0], WELL[5], WELL[6], WELL[7]]);
+    assert_eq!(told, [WELL[0], WELL[6], WELL[7], WELL[8]]);
     assert_same_audio(&audio_of(&outcome.expect_clean()), &second());
 }
 
@@ -391,7 +403,7 @@ fn a_thread_that_is_held_up_longer_than_the_buffer_skips_counts_and_tells() {
     assert_eq!(told[0], "Scream warning: Glitch Stream=1 Times=1 Skipped=3504 Position=6384");
     assert_eq!(
         told[1],
-        "Scream information: StreamClosed Stream=1 Frames=51024 Glitches=1 Skipped=3840 Missing=0 Wakes=235 Sent=164 \
+        "Scream information: StreamClosed Stream=1 Frames=51024 Glitches=1 Skipped=3840 Missing=0 Suppressed=0 Silence=0 Wakes=233 Sent=164 \
          Dropped=0 Failed=0 LastStatus=STATUS_SUCCESS"
     );
 }
@@ -433,8 +445,8 @@ fn a_thread_that_is_always_late_does_not_flood() {
     let glitch = |times: u32, skipped: u32, position: u32| {
         format!("Scream warning: Glitch Stream=1 Times={times} Skipped={skipped} Position={position}")
     };
-    let closed = "Scream information: StreamClosed Stream=1 Frames=109440 Glitches=32 Skipped=97632 Missing=0 \
-                  Wakes=112 Sent=41 Dropped=0 Failed=0 LastStatus=STATUS_SUCCESS";
+    let closed = "Scream information: StreamClosed Stream=1 Frames=109440 Glitches=32 Skipped=97632 Missing=0 Suppressed=0 \
+                  Silence=0 Wakes=110 Sent=41 Dropped=0 Failed=0 LastStatus=STATUS_SUCCESS";
     let told = told_and_heard(outcome).0;
     let expected = [glitch(1, 2400, 5280), glitch(15, 46_080, 55_680), glitch(15, 46_080, 106_080)];
     assert_eq!((&told[..3], told[3..].concat()), (&expected[..], closed.to_owned()));

@@ -6,6 +6,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{driver_file, prompt_network, sent, with_device, with_options};
+use protocol::options::DESCRIPTIONS;
 use testbed::client::{Buffer, Format, Stream};
 use testbed::device::{Device, Filter};
 use testbed::kernel::etw::Session;
@@ -16,7 +17,14 @@ use testbed::portcls::{Property, pin_property};
 use testbed::{Config, Driver, Machine, schedule};
 
 const README: &str = include_str!("../README.md");
-const OPTIONS: &str = include_str!("../src/options.rs");
+const OPTIONS: &str = include_str!("../docs/options.md");
+/// Where events, the steps of connecting and the reasons of shared memory are named.
+const TOLD: [&str; 4] = [
+    include_str!("../src/events.rs"),
+    include_str!("../src/transport/wsk/socket.rs"),
+    include_str!("../src/transport/wsk/setup.rs"),
+    include_str!("../src/transport/ivshmem/search.rs"),
+];
 
 /// AUDIO_SIGNALPROCESSINGMODE_MEDIA and the other modes that Windows knows.
 const OTHER_MODES: [u128; 5] = [
@@ -223,43 +231,69 @@ fn destination(options: &[(&str, Value)]) -> (String, u16) {
     (destination.ip().to_string(), destination.port())
 }
 
-/// The values of a registry type that mean this text.
-fn value(kind: &str, text: &str) -> Value {
-    match kind {
-        "`REG_SZ`" => Value::Sz(text.to_owned()),
-        "`REG_DWORD`" => Value::Dword(text.parse().expect("a number")),
-        other => panic!("README names the type {other}"),
-    }
+fn text(text: &'static std::ffi::CStr) -> &'static str {
+    text.to_str().expect("ASCII")
 }
 
 #[test]
-fn the_table_of_options_is_what_the_driver_obeys() {
+fn the_table_of_options_is_what_the_driver_says_and_obeys() {
     let rows = rows(section("Options"));
-    let names: Vec<String> = rows.iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
-    let in_source = OPTIONS.split("name: c\"").skip(1).filter_map(|rest| rest.split('"').next());
-    assert_eq!(names, in_source.collect::<Vec<_>>(), "README and src/options.rs name the same options");
-    let [address, port] = rows.as_slice() else { panic!("this test knows two options") };
-    let default = (address[3].to_owned(), port[3].parse().expect("a port"));
-    assert_eq!(destination(&[]), default);
-    let of_address = |text: &str| destination(&[("UnicastIPv4", value(address[1], text))]);
-    assert_eq!(of_address("192.0.2.1"), ("192.0.2.1".to_owned(), default.1), "unicast");
-    assert_eq!(of_address("239.1.2.3"), ("239.1.2.3".to_owned(), default.1), "multicast");
-    assert!(address[2].ends_with("unicast or multicast"), "{}", address[2]);
-    let range = port[2].strip_prefix("destination port, ").expect("what it means");
-    let (least, most) = range.split_once(" to ").expect("a range");
-    let (least, most): (u32, u32) = (least.parse().expect("a number"), most.parse().expect("a number"));
-    let of_port = |number: u32| destination(&[("UnicastPort", value(port[1], &number.to_string()))]).1;
-    for number in [least, most] {
-        assert_eq!(u32::from(of_port(number)), number);
+    let told: Vec<[String; 2]> =
+        rows.iter().map(|row| [row[0].trim_matches('`').to_owned(), row[3].to_owned()]).collect();
+    let known: Vec<[String; 2]> =
+        DESCRIPTIONS.map(|option| [text(option.name), text(option.default)].map(str::to_owned)).to_vec();
+    assert_eq!(told, known, "names and defaults");
+    for (row, option) in rows.iter().zip(DESCRIPTIONS) {
+        let types: Vec<&str> = row[1].split(" or ").map(|kind| kind.trim_matches('`')).collect();
+        let accepted: BTreeSet<&str> =
+            text(option.accepted).split([',', ' ']).filter(|word| word.starts_with("REG_")).collect();
+        assert_eq!(types.into_iter().collect::<BTreeSet<_>>(), accepted, "{}", row[0]);
     }
-    for number in [least.wrapping_sub(1), most + 1] {
-        assert_eq!(of_port(number), default.1, "{number} is ignored");
+    assert_eq!(destination(&[]), ("239.255.77.77".to_owned(), 4010));
+    let of_address = |text: &str| destination(&[("UnicastIPv4", Value::Sz(text.to_owned()))]);
+    assert_eq!(of_address("192.0.2.1"), ("192.0.2.1".to_owned(), 4010), "unicast");
+    assert_eq!(of_address("239.1.2.3"), ("239.1.2.3".to_owned(), 4010), "multicast");
+    let of_port = |number: u32| destination(&[("UnicastPort", Value::Dword(number))]).1;
+    assert_eq!([1, 65_535, 0, 65_536].map(of_port), [1, 65_535, 4010, 4010]);
+}
+
+#[test]
+fn the_loaded_driver_tells_of_each_option_what_the_documents_say() {
+    for option in DESCRIPTIONS {
+        let config = Config { events: Some(Session::everything()), ..prompt_network() };
+        let outcome = with_options(config, &[(text(option.name), Value::Binary(vec![1]))], |device| {
+            with_notifications(device, 2).expect("a stream").close();
+        });
+        let told: Vec<String> = (outcome.events.iter())
+            .filter(|event| event.name == "OptionIgnored")
+            .map(ToString::to_string)
+            .collect();
+        let [name, accepted, default] = [option.name, option.accepted, option.default].map(text);
+        let expected = format!(
+            "Scream warning: OptionIgnored Name={name:?} Entry=0 Reason=\"of another type\" Accepted={accepted:?} \
+             Default={default:?}"
+        );
+        assert_eq!(told, [expected]);
+        outcome.expect_clean();
     }
-    // Of another type they are ignored.
-    assert_eq!(
-        destination(&[("UnicastIPv4", Value::Dword(1)), ("UnicastPort", Value::Sz("5".to_owned()))]),
-        default
-    );
+}
+
+/// What is in backquotes after a word in the first cells of the tables of docs/options.md.
+fn named_after(word: &str) -> BTreeSet<&'static str> {
+    let cells = OPTIONS.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let after = cells.flat_map(|cell| cell.split(word).skip(1));
+    after.filter_map(|rest| rest.trim_start().strip_prefix('`')?.split('`').next()).collect()
+}
+
+#[test]
+fn the_signs_of_wrong_options_are_events_that_the_driver_has() {
+    for (word, least) in [("event", 6), ("Step", 2), ("Reason", 4)] {
+        let named = named_after(word);
+        assert!(named.len() >= least, "{word}: {named:?}");
+        for name in named {
+            assert!(TOLD.iter().any(|source| source.contains(&format!("\"{name}\""))), "{word} {name}");
+        }
+    }
 }
 
 #[test]

@@ -1,59 +1,70 @@
-//! The thread of an engine: it wakes when there is something to copy, and looks after the socket.
+//! The thread of an engine: it wakes when there is something to copy, and looks after sockets and shared memory.
 
 use core::sync::atomic::Ordering;
 
-use super::Core;
-use crate::kernel::event::{Woken, wait_for_any};
+use super::{Core, Next};
+use crate::kernel::event::wait_for_either;
 use crate::kernel::thread::Body;
 use crate::kernel::{Shared, Timer, clock};
-use crate::transport::wsk::Socket;
+use crate::transport::ivshmem::Search;
+use crate::transport::wsk::Sockets;
 
-/// The thread's body.
+/// The thread's body. The fields are dropped in this order.
 pub(super) struct DmaTimer {
     pub(super) core: Shared<Core>,
     pub(super) timer: Timer,
-    pub(super) socket: Socket,
+    /// None for a stream that goes to shared memory only.
+    pub(super) sockets: Option<Sockets>,
+    /// None for a stream that goes to the network only.
+    pub(super) search: Option<Search<Core>>,
 }
 
 impl Body for DmaTimer {
     fn run(mut self) {
         let mut running = false;
         while !self.core.ending.load(Ordering::Acquire) {
-            let delay = self.core.service();
-            match delay {
+            let next = self.core.service();
+            match next.delay {
                 Some(delay) => self.timer.set(delay),
                 None => self.timer.cancel(),
             }
-            self.look_after_socket(delay.is_some() && !running);
-            running = delay.is_some();
-            if wait_for_any(&self.core.changed, &self.timer, self.socket.step_event()) == Woken::Second {
-                self.socket_step_done();
-            }
+            // No lock is held: sockets are opened and closed, and memory is mapped, at PASSIVE_LEVEL.
+            self.look_after_outputs(&next, next.delay.is_some() && !running);
+            running = next.delay.is_some();
+            wait_for_either(&self.core.changed, &self.timer);
         }
-        self.core.state.lock().sender.use_socket(None);
-        self.socket.close();
+        self.end();
     }
 }
 
 impl DmaTimer {
-    /// Opens the socket if it is closed and it is time to try, or playing has just begun; closes it if it is broken.
-    fn look_after_socket(&mut self, playing_begins: bool) {
-        let mut state = self.core.state.lock();
-        let broken = state.sender.socket_is_broken();
-        if broken {
-            state.sender.use_socket(None);
+    fn look_after_outputs(&mut self, next: &Next, playing_begins: bool) {
+        let core = &*self.core;
+        if let Some(sockets) = &mut self.sockets {
+            sockets.look_after(next.now, next.broken, playing_begins, |target, socket| {
+                if let Some(network) = core.state.lock().output.network() {
+                    network.use_socket(target, Some(socket), next.now);
+                }
+            });
         }
-        // Sockets are opened and closed at PASSIVE_LEVEL, so not under the lock.
-        drop(state);
-        if broken {
-            self.socket.reopen();
+        if let Some(search) = &mut self.search {
+            search.look(next.now, playing_begins);
         }
-        self.socket.advance(clock::now(), playing_begins);
     }
 
-    fn socket_step_done(&mut self) {
-        if let Some(socket) = self.socket.step_done(clock::now()) {
-            self.core.state.lock().sender.use_socket(Some(socket));
+    /// Lets go of everything, after what was sent last.
+    fn end(&mut self) {
+        let mut state = self.core.state.lock();
+        if let Some(ring) = state.output.ring_mut() {
+            ring.publish();
+        }
+        if let Some(network) = state.output.network() {
+            network.take_all(clock::now());
+        }
+        drop(state);
+        self.search = None;
+        if let Some(sockets) = &mut self.sockets {
+            sockets.close();
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use protocol::{Content, CyclicBuffer, Schedule, StreamFormat, StreamPosition, WrittenPackets};
 
+use super::silence::Silence;
 use crate::com::port::MappedPages;
 use crate::events::{self, Pace, StreamTotals};
 use crate::kernel::event::ForeignEvent;
 use crate::kernel::{Result, Status};
-use crate::transport::Transport;
-use crate::transport::wsk::Sender;
+use crate::transport::Output;
 
 /// Notification events that can be registered at once; the audio engine uses one.
 pub(super) const MAX_EVENTS: usize = 4;
@@ -18,7 +18,9 @@ pub(super) struct State {
     pub(super) stream: u32,
     pub(super) format: StreamFormat,
     pub(super) buffer: Option<Buffer>,
-    pub(super) sender: Sender,
+    pub(super) output: Output,
+    /// What is sent while the stream does not run, if anything.
+    pub(super) silence: Option<Silence>,
     pub(super) events: [Option<ForeignEvent>; MAX_EVENTS],
     /// Frames since the stream started that were copied or skipped.
     pub(super) consumed: u64,
@@ -55,7 +57,7 @@ impl State {
                 (target / packet).saturating_add(1).saturating_mul(packet.get())
             });
             self.totals.glitches = self.totals.glitches.saturating_add(1);
-            self.sender.flush();
+            self.output.flush();
             buffer.schedule.flushed(self.resume);
         }
         let mut at = before.max(self.resume.min(target));
@@ -66,23 +68,32 @@ impl State {
             let until = until.min(target);
             match content {
                 Content::Audio => {
+                    let frame = u64::from(self.format.bytes_per_frame().get());
+                    let mut first = at;
                     for span in buffer.cyclic.backlog(at, until).spans() {
-                        append(&mut self.sender, span.len, |done, bytes| {
+                        let begins = self.output.append(span.len, |done, bytes| {
                             buffer.pages.copy_to(span.offset.saturating_add(done), bytes);
                         });
+                        if let Some(frames) = begins {
+                            buffer.schedule.flushed(first.saturating_add(frames));
+                        }
+                        first = first.saturating_add((span.len as u64).checked_div(frame).unwrap_or(0));
                     }
                 }
                 Content::Missing => {
                     let frames = until.saturating_sub(at);
                     self.totals.missing = self.totals.missing.saturating_add(frames);
-                    append(&mut self.sender, buffer.cyclic.bytes_of(frames), |_, bytes| bytes.fill(0));
+                    let _ = self.output.append(buffer.cyclic.bytes_of(frames), |_, bytes| bytes.fill(0));
+                }
+                Content::Ended if self.silence.is_some() => {
+                    self.output.append_silence(buffer.cyclic.bytes_of(until.saturating_sub(at)));
                 }
                 Content::Ended => {}
             }
             at = until;
         }
         if buffer.written.and_then(|written| written.end()).is_some_and(|end| end <= target) {
-            self.sender.flush();
+            self.output.flush();
         }
         self.consumed = before.max(target);
         self.totals.frames = self.totals.frames.saturating_add(self.consumed.saturating_sub(before));
@@ -101,7 +112,7 @@ impl State {
             events::glitch(self.stream, glitches, skipped, self.consumed);
             self.told = self.totals;
         }
-        self.sender.tell_losses(now);
+        self.output.tell_losses(now);
     }
 
     /// # Errors
@@ -118,16 +129,48 @@ impl State {
         }
         self.deadline
     }
-}
 
-/// Appends `length` bytes, whole frames: `fill` is told how many came before.
-fn append(sender: &mut Sender, length: usize, mut fill: impl FnMut(usize, &mut [u8])) {
-    let mut done = 0;
-    while done < length {
-        let taken = sender.append(length.saturating_sub(done), |bytes| fill(done, bytes));
-        if taken == 0 {
-            break;
+    /// Silence is sent from now on, if the options want it and the stream does not run.
+    pub(super) fn begin_silence(&mut self, now: u64) {
+        if let Some(silence) = &mut self.silence {
+            silence.begin(now);
         }
-        done = done.saturating_add(taken);
+    }
+
+    /// Sends the silence that is due; the counter reading at which the next unit of it is full.
+    pub(super) fn service_silence(&mut self, now: u64) -> Option<u64> {
+        let silence = self.silence.as_mut()?;
+        let bytes = silence.take(now).saturating_mul(u64::from(self.format.bytes_per_frame().get()));
+        self.output.append_silence(bytes as usize);
+        self.output.send();
+        self.output.tell_losses(now);
+        silence.next_tick(self.output.unit(), now)
+    }
+
+    /// Sends the silence that is due up to now, and no more.
+    pub(super) fn end_silence(&mut self, now: u64) {
+        let Some(silence) = &mut self.silence else { return };
+        if silence.goes_on() {
+            let bytes = silence.end(now).saturating_mul(u64::from(self.format.bytes_per_frame().get()));
+            self.output.append_silence(bytes as usize);
+            self.output.flush();
+            self.output.send();
+        }
+    }
+
+    /// Frames take another way from now on, in units of another length.
+    pub(super) fn output_changed(&mut self) {
+        let unit = self.output.unit();
+        if let Some(buffer) = &mut self.buffer {
+            buffer.schedule.sends_units_of(unit, self.consumed);
+        }
+        self.deadline = None;
+    }
+
+    /// The totals up to now.
+    pub(super) fn totals(&self) -> StreamTotals {
+        let (units, suppressed) = self.output.totals();
+        let silence = self.silence.as_ref().map_or(0, Silence::total);
+        StreamTotals { units, suppressed, silence, ..self.totals }
     }
 }

@@ -13,7 +13,6 @@
 
 use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
-use core::net::Ipv4Addr;
 use core::ptr::null;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -21,6 +20,8 @@ use wdk_sys::ntddk::{EtwRegister, EtwUnregister, EtwWrite};
 use wdk_sys::{
     EVENT_DATA_DESCRIPTOR, EVENT_DESCRIPTOR, GUID, LPCGUID, NT_SUCCESS, NTSTATUS, PEVENT_FILTER_DESCRIPTOR,
 };
+
+use super::sockaddr::SockAddr;
 
 #[allow(
     clashing_extern_declarations,
@@ -235,22 +236,14 @@ pub struct Hex(pub u32);
 /// A status.
 pub struct Ntstatus(pub NTSTATUS);
 
-/// An IPv4 address.
-pub struct Address([u8; 4]);
-
-impl From<Ipv4Addr> for Address {
-    fn from(address: Ipv4Addr) -> Self {
-        Self(address.octets())
-    }
-}
-
-impl Value for Address {
-    const LAYOUT: u8 = 8;
-    /// `TlgOutIPV4`: the octets in the order in which they are written.
-    const SHOWN: u8 = 8;
+impl Value for SockAddr {
+    /// `TlgInBINARY`: the number of bytes, and the bytes.
+    const LAYOUT: u8 = 14;
+    /// `TlgOutSOCKETADDRESS`.
+    const SHOWN: u8 = 10;
 
     fn data(&self) -> Data<'_> {
-        Data::of(&self.0, 0)
+        Data::of(self.counted_bytes(), 0)
     }
 }
 

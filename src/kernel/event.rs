@@ -57,24 +57,14 @@ impl Event {
     }
 }
 
-/// What a thread was woken by.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Woken {
-    /// The first event.
-    First,
-    /// The timer.
-    Timer,
-    /// The second event.
-    Second,
-}
-
-/// Waits until one of two events or a timer is signalled, and takes that one's signal. PASSIVE_LEVEL.
-pub fn wait_for_any(first: &Event, timer: &Timer, second: &Event) -> Woken {
-    // Three objects are the most for which the kernel needs no wait blocks of the caller's.
-    let mut objects = [first.object(), timer.object(), second.object()];
+/// Waits until an event or a timer is signalled, and takes that one's signal. PASSIVE_LEVEL.
+pub fn wait_for_either(event: &Event, timer: &Timer) {
+    let mut objects = [event.object(), timer.object()];
     let mode = _MODE::KernelMode as i8;
-    // SAFETY: the objects are live (borrowed) and the array has as many entries as is said; no time-out.
-    let status = unsafe {
+    // Nobody concludes anything from which of the two it was, so a wait that ends in no way it can does no harm.
+    // SAFETY: the objects are live (borrowed), the array has as many entries as is said, and for so few the kernel needs
+    // no wait blocks of the caller's; no time-out.
+    let _ = unsafe {
         KeWaitForMultipleObjects(
             objects.len() as u32,
             objects.as_mut_ptr(),
@@ -86,12 +76,6 @@ pub fn wait_for_any(first: &Event, timer: &Timer, second: &Event) -> Woken {
             core::ptr::null_mut(),
         )
     };
-    match status {
-        wdk_sys::STATUS_WAIT_1 => Woken::Timer,
-        wdk_sys::STATUS_WAIT_2 => Woken::Second,
-        // Also for a wait that ended in no way it can: nobody concludes anything from the first event.
-        _ => Woken::First,
-    }
 }
 
 /// An event that somebody else owns: PortCls turned a handle of the audio engine into it.

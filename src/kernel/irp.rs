@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use wdk_sys::ntddk::{
     IoAllocateIrp, IoAllocateMdl, IoFreeIrp, IoFreeMdl, IoReuseIrp, MmBuildMdlForNonPagedPool,
@@ -12,6 +13,7 @@ use wdk_sys::{
 };
 
 use super::Event;
+use super::memory::Shared;
 use super::status::{Result, Status};
 
 /// A request packet of the driver's own, used again and again, by one call at a time.
@@ -129,48 +131,60 @@ unsafe extern "C" fn completion_routine<C: Completion>(
     STATUS_MORE_PROCESSING_REQUIRED
 }
 
-/// A request whose end is an event: one call at a time.
+/// A request whose end wakes its owner: one call at a time.
 pub struct Operation {
     irp: Irp,
-    done: Event,
+    end: End,
 }
 
-impl Completion for Event {
+/// Whether the call has ended, and who wants to know.
+struct End {
+    reached: AtomicBool,
+    wake: Shared<Event>,
+}
+
+impl Completion for End {
     fn completed(&self, _status: NTSTATUS) {
-        self.set();
+        // Whoever sees that the end is reached may free the operation, so the event is not borrowed from it.
+        let wake = self.wake.clone();
+        self.reached.store(true, Ordering::Release);
+        wake.set();
     }
 }
 
 impl Operation {
+    /// An operation whose ends set `wake`; many may share it.
+    ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn try_new() -> Result<Self> {
-        Ok(Self { irp: Irp::try_new()?, done: Event::try_new()? })
+    pub fn try_new(wake: Shared<Event>) -> Result<Self> {
+        Ok(Self { irp: Irp::try_new()?, end: End { reached: AtomicBool::new(false), wake } })
     }
 
     /// Starts a call: `call` hands the packet to a function that completes it in every case, also when it fails.
     ///
     /// # Safety
-    /// The previous call, if any, has been awaited; `self` stays until this one has.
+    /// The end of the previous call, if any, was taken; `self` stays where it is until that of this one was.
     pub unsafe fn start(&self, call: impl FnOnce(*mut IRP) -> NTSTATUS) {
-        // SAFETY: by contract, and the event is part of `self`.
-        let irp = unsafe { self.irp.prepare(&self.done) };
+        // SAFETY: by contract, and the target is part of `self`.
+        let irp = unsafe { self.irp.prepare(&self.end) };
         // The status comes with the completion too.
         let _ = call(irp);
     }
 
-    /// Signalled when the call has completed; whoever waits for it consumes the signal.
-    pub fn done(&self) -> &Event {
-        &self.done
+    /// Status and information of the call, once, when it has ended.
+    pub fn take_outcome(&self) -> Option<(NTSTATUS, usize)> {
+        // SAFETY: the end is the last thing that happens to a call.
+        self.end.reached.swap(false, Ordering::Acquire).then(|| unsafe { self.irp.outcome() })
     }
 
-    /// Status and information of the call.
-    ///
-    /// # Safety
-    /// The call has been awaited.
-    pub unsafe fn outcome(&self) -> (NTSTATUS, usize) {
-        // SAFETY: by contract.
-        unsafe { self.irp.outcome() }
+    /// Waits for the end of this call, or of that of another operation that shares the event, whose signals are taken.
+    /// PASSIVE_LEVEL.
+    pub fn wait_for_either(&self, other: &Self) {
+        let reached = |operation: &Self| operation.end.reached.load(Ordering::Acquire);
+        while !reached(self) && !reached(other) {
+            self.end.wake.wait();
+        }
     }
 }
 

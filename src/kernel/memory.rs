@@ -1,6 +1,6 @@
 //! Non-paged memory whose allocation may fail, and a shared owner of it.
 
-use alloc::alloc::{Layout, alloc};
+use alloc::alloc::{Layout, alloc, alloc_zeroed};
 use alloc::boxed::Box;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -26,6 +26,24 @@ pub fn try_box<T>(value: T) -> Result<Box<T>> {
     unsafe { block.write(value) };
     // SAFETY: the block came from the global allocator with the layout of `T` and holds a valid value.
     Ok(unsafe { Box::from_raw(block.as_ptr()) })
+}
+
+/// Zeroed bytes in non-paged pool.
+///
+/// IRQL <= DISPATCH_LEVEL.
+///
+/// # Errors
+/// `STATUS_INSUFFICIENT_RESOURCES`, also for a length of zero, of which the pool has no blocks.
+pub fn try_bytes(length: usize) -> Result<Box<[u8]>> {
+    let layout = Layout::array::<u8>(length).map_err(|_| Status::INSUFFICIENT_RESOURCES)?;
+    if length == 0 {
+        return Err(Status::INSUFFICIENT_RESOURCES);
+    }
+    // SAFETY: the layout's size is not zero.
+    let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+    let bytes = core::ptr::slice_from_raw_parts_mut(block.as_ptr(), length);
+    // SAFETY: the block came from the global allocator with the layout of these bytes, which are initialised.
+    Ok(unsafe { Box::from_raw(bytes) })
 }
 
 struct Counted<T> {

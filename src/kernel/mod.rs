@@ -5,15 +5,21 @@
 #![expect(unsafe_code, reason = "this layer is where the kernel is called; everything above it is safe code")]
 
 pub mod clock;
+pub mod device_interface;
 pub mod etw;
 pub mod event;
+pub mod file;
+pub mod io_space;
 pub mod irp;
 pub mod irql;
 #[cfg(target_pointer_width = "64")]
 mod layout;
 pub mod lock;
 pub mod memory;
+pub mod mutex;
+pub mod pnp_notification;
 pub mod registry;
+pub mod sockaddr;
 pub mod status;
 pub mod thread;
 pub mod timer;
@@ -21,5 +27,6 @@ pub mod timer;
 pub use event::Event;
 pub use lock::{FastMutex, SpinLock};
 pub use memory::{Shared, try_box};
+pub use sockaddr::SockAddr;
 pub use status::{Result, Status};
 pub use timer::Timer;

@@ -1,55 +1,51 @@
-//! Reading values of the driver's registry key, bounded and typed.
+//! Reading values of the driver's registry key, bounded.
 
+use core::mem::offset_of;
 use core::ptr::null_mut;
 
 use wdk_sys::ntddk::{ZwClose, ZwOpenKey, ZwQueryValueKey};
 use wdk_sys::{
-    _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_QUERY_VALUE, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE,
-    OBJECT_ATTRIBUTES, REG_DWORD, REG_SZ, STATUS_OBJECT_NAME_NOT_FOUND, UNICODE_STRING,
+    _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_QUERY_VALUE, KEY_VALUE_PARTIAL_INFORMATION,
+    OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_OBJECT_NAME_NOT_FOUND, UNICODE_STRING,
 };
 
 use super::status::{Result, check};
-
-/// The longest value that is read, in bytes: an option is a number or an address.
-const MAX_DATA: usize = 256;
 
 /// An open registry key; closed when dropped. PASSIVE_LEVEL.
 pub struct Key {
     handle: HANDLE,
 }
 
-/// Why a value cannot be used.
+/// Why there is no value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum ValueError {
-    /// There is no such value: the default holds, and nothing is wrong.
+pub enum QueryError {
+    /// There is none of this name.
     Missing,
-    /// The value is of another type.
-    WrongType,
-    /// The data is longer than any sensible value.
+    /// The data is longer than the room for it.
     TooLong,
     /// The registry cannot be read.
     Unreadable,
 }
 
-/// What `ZwQueryValueKey` fills for the class `KeyValuePartialInformation`.
+/// Room for a value of at most `N` bytes: what `ZwQueryValueKey` fills for the class `KeyValuePartialInformation`.
 #[repr(C)]
-struct PartialInformation {
+pub struct Room<const N: usize> {
     title_index: u32,
     kind: u32,
     data_length: u32,
-    data: [u8; MAX_DATA],
+    data: [u8; N],
 }
 
-/// Text of a `REG_SZ` value: UTF-16 units up to the first NUL or the end of the data.
-pub struct Text {
-    units: [u16; MAX_DATA / 2],
-    length: usize,
-}
+const _: () = assert!(
+    offset_of!(Room<1>, kind) == offset_of!(KEY_VALUE_PARTIAL_INFORMATION, Type)
+        && offset_of!(Room<1>, data_length) == offset_of!(KEY_VALUE_PARTIAL_INFORMATION, DataLength)
+        && offset_of!(Room<1>, data) == offset_of!(KEY_VALUE_PARTIAL_INFORMATION, Data)
+);
 
-impl Text {
-    /// The units, without a terminator.
-    pub fn units(&self) -> &[u16] {
-        self.units.get(..self.length).unwrap_or_default()
+impl<const N: usize> Room<N> {
+    /// Room without a value.
+    pub const fn empty() -> Self {
+        Self { title_index: 0, kind: 0, data_length: 0, data: [0; N] }
     }
 }
 
@@ -74,61 +70,38 @@ impl Key {
         open(&mut attributes)
     }
 
-    /// Reads a `REG_DWORD`.
+    /// Reads a value: its type and its data.
     ///
     /// # Errors
-    /// Each [`ValueError`].
-    pub fn dword(&self, name: &[u16]) -> core::result::Result<u32, ValueError> {
-        let value = self.query(name)?;
-        if value.kind != REG_DWORD || value.data_length != 4 {
-            return Err(ValueError::WrongType);
-        }
-        let bytes = value.data.first_chunk::<4>().ok_or(ValueError::WrongType)?;
-        Ok(u32::from_le_bytes(*bytes))
-    }
-
-    /// Reads a `REG_SZ`, terminated or not.
-    ///
-    /// # Errors
-    /// Each [`ValueError`].
-    pub fn text(&self, name: &[u16]) -> core::result::Result<Text, ValueError> {
-        let value = self.query(name)?;
-        if value.kind != REG_SZ {
-            return Err(ValueError::WrongType);
-        }
-        let data = value.data.get(..value.data_length as usize).unwrap_or(&value.data);
-        let mut text = Text { units: [0; MAX_DATA / 2], length: 0 };
-        for (unit, bytes) in text.units.iter_mut().zip(data.as_chunks::<2>().0) {
-            *unit = u16::from_le_bytes(*bytes);
-            if *unit == 0 {
-                break;
-            }
-            text.length += 1;
-        }
-        Ok(text)
-    }
-
-    fn query(&self, name: &[u16]) -> core::result::Result<PartialInformation, ValueError> {
+    /// Each [`QueryError`].
+    pub fn query<'a, const N: usize>(
+        &self,
+        name: &[u16],
+        room: &'a mut Room<N>,
+    ) -> core::result::Result<(u32, &'a [u8]), QueryError> {
         let mut name = unicode_string(name);
-        let mut value = PartialInformation { title_index: 0, kind: 0, data_length: 0, data: [0; MAX_DATA] };
         let mut needed = 0;
-        // SAFETY: the key is open, and the pointers are to live locals of the sizes that are given.
+        // SAFETY: the key is open, and the pointers are to live values of the sizes that are given.
         let status = unsafe {
             ZwQueryValueKey(
                 self.handle,
                 &raw mut name,
                 _KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation,
-                (&raw mut value).cast(),
-                size_of::<PartialInformation>() as u32,
+                core::ptr::from_mut(room).cast(),
+                size_of::<Room<N>>() as u32,
                 &raw mut needed,
             )
         };
         match status {
-            wdk_sys::STATUS_SUCCESS => Ok(value),
-            STATUS_OBJECT_NAME_NOT_FOUND => Err(ValueError::Missing),
-            wdk_sys::STATUS_BUFFER_OVERFLOW | wdk_sys::STATUS_BUFFER_TOO_SMALL => Err(ValueError::TooLong),
-            _ => Err(ValueError::Unreadable),
+            wdk_sys::STATUS_SUCCESS => {}
+            STATUS_OBJECT_NAME_NOT_FOUND => return Err(QueryError::Missing),
+            wdk_sys::STATUS_BUFFER_OVERFLOW | wdk_sys::STATUS_BUFFER_TOO_SMALL => {
+                return Err(QueryError::TooLong);
+            }
+            _ => return Err(QueryError::Unreadable),
         }
+        let data = room.data.get(..room.data_length as usize);
+        Ok((room.kind, data.ok_or(QueryError::TooLong)?))
     }
 }
 

@@ -27,6 +27,8 @@ impl Status {
     pub const INSUFFICIENT_RESOURCES: Self = Self(wdk_sys::STATUS_INSUFFICIENT_RESOURCES);
     /// The verb is not one that this property has.
     pub const INVALID_DEVICE_REQUEST: Self = Self(wdk_sys::STATUS_INVALID_DEVICE_REQUEST);
+    /// It took too long.
+    pub const IO_TIMEOUT: Self = Self(wdk_sys::STATUS_IO_TIMEOUT);
     /// The operation is not possible now.
     pub const INVALID_DEVICE_STATE: Self = Self(wdk_sys::STATUS_INVALID_DEVICE_STATE);
     /// An argument makes no sense.

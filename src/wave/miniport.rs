@@ -4,7 +4,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use wdk_sys::{_INTERFACE_TYPE, PHYSICAL_ADDRESS};
 
-use crate::Driver;
 use crate::abi::GUID;
 use crate::abi::portcls::{
     DEVICE_DESCRIPTION, IID_IMiniport, IID_IMiniportAudioSignalProcessing, IID_IMiniportWaveRT,
@@ -18,12 +17,12 @@ use crate::com::stream_resource::PhysicalDevice;
 use crate::com::{Class, ComObject, ObjectRef, Table};
 use crate::engine::Engine;
 use crate::kernel::{Result, Shared, Status};
-use crate::options::Options;
 use crate::wave::attributes::MODES;
 use crate::wave::format::{self, EXTENSIBLE_SIZE};
 use crate::wave::ranges;
 use crate::wave::stream::WaveStream;
 use crate::wave::tables::{BRIDGE_PIN, FILTER, RENDER_PIN};
+use crate::{Driver, options};
 
 /// The miniport.
 pub struct WaveMiniport {
@@ -90,8 +89,8 @@ impl MiniportWaveRt for WaveMiniport {
         }
         let format = format::parse(format)?;
         let claim = PinClaim::try_new(&self.pin_in_use)?;
-        let options = Options::read(self.driver.service_key());
-        let engine = Engine::try_new(self.device, self.driver.wsk(), format, options.address, options.port)?;
+        let options = options::read(self.driver.service_key());
+        let engine = Engine::try_new(self.device, self.driver.wsk(), format, &options)?;
         WaveStream::try_new(port, format, engine, claim)
     }
 

@@ -1,6 +1,6 @@
 //! A stream: what PortCls asks of it, turned into calls of the engine.
 
-use protocol::{CyclicBuffer, PacketsPerBuffer, StreamFormat, packet_frames};
+use protocol::{CyclicBuffer, PacketsPerBuffer, StreamFormat};
 
 use crate::abi::GUID;
 use crate::abi::ks::KSRTAUDIO_HWLATENCY;
@@ -117,10 +117,10 @@ impl WaveRtStream for WaveStream {
         self.engine.unregister_event(event)
     }
 
-    /// A frame leaves when its packet is full: at most one packet later than it was played, and two milliseconds more when
-    /// packets are so short that they may have to wait for the thread.
+    /// A frame leaves when its packet or chunk is full: at most one of these later than it was played, and two milliseconds
+    /// more when they are so short that they may have to wait for the thread.
     fn hardware_latency(&self) -> KSRTAUDIO_HWLATENCY {
-        let frames = u64::from(packet_frames(self.format).get());
+        let frames = u64::from(self.engine.longest_unit().get());
         let packet = frames.saturating_mul(10_000_000).div_ceil(u64::from(self.format.rate().get()));
         let wait = if packet < UNHURRIED_PACKET { 2 * MILLISECOND } else { 0 };
         let delay = u32::try_from(packet.saturating_add(wait)).unwrap_or(u32::MAX);

@@ -6,18 +6,18 @@
 
 use alloc::boxed::Box;
 use core::cell::UnsafeCell;
-use core::net::Ipv4Addr;
+use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use protocol::{MAX_PACKET, MAX_SLOTS, Packet, Slots, StreamFormat, packet_frames};
 use wdk_sys::{NT_SUCCESS, NTSTATUS, STATUS_FILE_FORCED_CLOSED};
 
-use super::socket::{OpenSocket, ipv4_address};
-use crate::abi::wsk::{SOCKADDR_IN, WSK_BUF};
+use super::socket::OpenSocket;
+use crate::abi::wsk::WSK_BUF;
 use crate::events::{self, Pace};
 use crate::kernel::irp::{Completion, Irp, Mdl};
-use crate::kernel::{Event, Result, Shared, try_box};
-use crate::transport::{Totals, Transport};
+use crate::kernel::{Event, Result, Shared, SockAddr, try_box};
+use crate::transport::Totals;
 
 /// Packets that can be under way at once, at least: 0.31 s of CD audio.
 const FEWEST_SLOTS: u32 = 48;
@@ -120,7 +120,7 @@ impl Slot {
     }
 }
 
-/// Sends the packets of one stream to one destination.
+/// Sends the packets of one stream to one target.
 pub struct Sender {
     /// The number of the stream, for events.
     stream: u32,
@@ -132,30 +132,25 @@ pub struct Sender {
     slots: [Option<Box<Slot>>; MOST_SLOTS],
     traffic: Shared<Traffic>,
     socket: Option<OpenSocket>,
-    /// WSK may read it until a send completes.
-    remote: Box<UnsafeCell<SOCKADDR_IN>>,
+    /// Where packets go. WSK may read it until a send completes.
+    remote: Box<SockAddr>,
+    /// What had become of the packets when a packet last got through, or none was lost since; and when that was seen.
+    healthy: (Totals, u64),
+    /// The time in which a packet has to get through, in ticks of the performance counter.
+    patience: u64,
     /// The slot that is being filled.
     filling: usize,
     /// Slots whose packets are to be sent, oldest first.
     full: Queue,
 }
 
-// SAFETY: the destination is written once, before the first send.
-unsafe impl Send for Sender {}
-
 impl Sender {
-    /// A sender without a socket, of a stream with a number. `second` is in ticks of the performance counter.
-    /// PASSIVE_LEVEL.
+    /// A sender without a socket, of a stream with a number. `second` is in ticks of the performance counter. In a block
+    /// of its own, as there may be several. PASSIVE_LEVEL.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn try_new(
-        stream: u32,
-        format: StreamFormat,
-        address: Ipv4Addr,
-        port: u16,
-        second: u64,
-    ) -> Result<Self> {
+    pub fn try_new(stream: u32, format: StreamFormat, target: SocketAddr, second: u64) -> Result<Box<Self>> {
         let count = slots_for(format);
         let slots = Slots::new(count);
         // The first is filled first.
@@ -173,8 +168,7 @@ impl Sender {
         for (index, slot) in (0..count).zip(&mut slots) {
             *slot = Some(Slot::try_new(index, format, traffic.clone())?);
         }
-        let remote = try_box(UnsafeCell::new(ipv4_address(address.octets(), port)))?;
-        Ok(Self {
+        try_box(Self {
             stream,
             told: Totals::default(),
             pace: Pace::new(second),
@@ -182,7 +176,9 @@ impl Sender {
             slots,
             traffic,
             socket: None,
-            remote,
+            remote: try_box(target.into())?,
+            healthy: (Totals::default(), 0),
+            patience: second / 2,
             filling,
             full: Queue::new(),
         })
@@ -192,8 +188,9 @@ impl Sender {
     /// all but the last few are lost.
     ///
     /// A socket that is taken away is not used by any function afterwards, though packets may be under way.
-    pub fn use_socket(&mut self, socket: Option<OpenSocket>) {
+    pub fn use_socket(&mut self, socket: Option<OpenSocket>, now: u64) {
         self.socket = socket;
+        self.begin(now);
         self.traffic.socket_is_broken.store(false, Ordering::Release);
         self.send();
     }
@@ -204,18 +201,33 @@ impl Sender {
         let dropped = totals.dropped.wrapping_sub(self.told.dropped);
         let failed = totals.failed.wrapping_sub(self.told.failed);
         if (dropped, failed) != (0, 0) && self.pace.allows(now) {
-            events::packets_lost(self.stream, dropped, failed, totals.last_status);
+            events::packets_lost(self.stream, &self.remote, dropped, failed, totals.last_status);
             self.told = totals;
         }
     }
 
-    /// Whether the socket has to be closed, and another one opened.
-    pub fn socket_is_broken(&self) -> bool {
-        self.socket.is_some() && self.traffic.socket_is_broken.load(Ordering::Acquire)
+    /// Whether the socket is of no use: the network has closed it, or for a while packets were lost and none got through.
+    pub fn socket_is_broken(&mut self, now: u64) -> bool {
+        if self.socket.is_none() {
+            return false;
+        }
+        let totals = self.traffic.totals();
+        let (seen, since) = self.healthy;
+        let got_through = totals.sent != seen.sent;
+        if got_through || (totals.dropped, totals.failed) == (seen.dropped, seen.failed) {
+            self.healthy = (totals, now);
+        }
+        let closed = self.traffic.socket_is_broken.load(Ordering::Acquire);
+        closed || self.healthy.0 == seen && now.saturating_sub(since) >= self.patience
+    }
+
+    /// What was lost before does not count against the socket: the stream begins to run.
+    pub fn begin(&mut self, now: u64) {
+        self.healthy = (self.traffic.totals(), now);
     }
 
     /// Goes on to the next slot; the packet that was filled is to be sent, or lost when there is no other slot.
-    fn next_packet(&mut self) {
+    pub fn next_packet(&mut self) {
         let next = self.traffic.slots.claim().or_else(|| {
             self.send();
             self.traffic.slots.claim()
@@ -236,10 +248,29 @@ impl Sender {
     }
 
     /// The packet that is being filled.
-    fn packet(&mut self) -> Option<&mut Packet> {
+    pub fn packet(&mut self) -> Option<&mut Packet> {
         let slot = self.slots.get_mut(self.filling)?.as_mut()?;
         // SAFETY: the slot that is being filled is not under way, and `self` is borrowed mutably.
         Some(unsafe { &mut *slot.packet.get() })
+    }
+
+    /// Sends the packets that are full.
+    pub fn send(&mut self) {
+        let keep = if self.socket.is_some() { 0 } else { WAITING };
+        while self.full.length > keep {
+            let Some(Some(slot)) = self.full.pop().and_then(|index| self.slots.get(index)) else { return };
+            match self.socket {
+                Some(socket) => self.send_slot(slot, socket),
+                None => self.traffic.give_up(slot.index),
+            }
+        }
+    }
+
+    /// What became of the packets so far.
+    pub fn totals(&self) -> Totals {
+        let totals = self.traffic.totals();
+        // What still waits for a socket is lost too, if there is never one.
+        Totals { dropped: totals.dropped.saturating_add(self.full.length as u64), ..totals }
     }
 
     /// Sends one packet; its slot comes back when that is done, also when it fails.
@@ -258,46 +289,12 @@ impl Sender {
                 socket.as_ptr(),
                 slot.buffer.get(),
                 0,
-                self.remote.get().cast(),
+                self.remote.as_ptr().cast_mut(),
                 0,
                 core::ptr::null_mut(),
                 irp,
             )
         };
-    }
-}
-
-impl Transport for Sender {
-    fn append(&mut self, available: usize, fill: impl FnOnce(&mut [u8])) -> usize {
-        let Some(packet) = self.packet() else { return 0 };
-        let taken = packet.append(available, fill);
-        if packet.is_full() {
-            self.next_packet();
-        }
-        taken
-    }
-
-    fn flush(&mut self) {
-        if self.packet().is_some_and(|packet| !packet.is_empty()) {
-            self.next_packet();
-        }
-    }
-
-    fn send(&mut self) {
-        let keep = if self.socket.is_some() { 0 } else { WAITING };
-        while self.full.length > keep {
-            let Some(Some(slot)) = self.full.pop().and_then(|index| self.slots.get(index)) else { return };
-            match self.socket {
-                Some(socket) => self.send_slot(slot, socket),
-                None => self.traffic.give_up(slot.index),
-            }
-        }
-    }
-
-    fn totals(&self) -> Totals {
-        let totals = self.traffic.totals();
-        // What still waits for a socket is lost too, if there is never one.
-        Totals { dropped: totals.dropped.saturating_add(self.full.length as u64), ..totals }
     }
 }
 

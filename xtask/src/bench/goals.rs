@@ -4,7 +4,7 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
 use super::Measured;
-use super::measure::Row;
+use super::measure::{Fanout, Row};
 use super::real::Real;
 use super::report::{kib, name, quantile};
 
@@ -12,6 +12,8 @@ use super::report::{kib, name, quantile};
 const MEMORY: usize = 128 * 1024;
 /// Packets this far apart or more, in microseconds, get a wake-up each; those that are closer share them.
 const WAKE_UP_US: f64 = 1000.0;
+/// How much more 8 targets may cost than one.
+const MOST_FOR_TARGETS: f64 = 3.0;
 /// Ticks of the performance counter in a millisecond.
 const MS: i64 = 10_000;
 
@@ -26,7 +28,7 @@ pub struct Goal {
 
 /// All goals.
 pub fn goals(measured: &Measured) -> Vec<Goal> {
-    let Measured { rows, usual, densest, idle, .. } = measured;
+    let Measured { rows, fanout, usual, densest, idle, .. } = measured;
     let (apart, close): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.packet_us() >= WAKE_UP_US);
     let all: Vec<&Row> = rows.iter().collect();
     let (busiest, needless) =
@@ -82,6 +84,13 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
             |hundredths| hundredths <= 200,
             |hundredths| format!("{:.2} µs", hundredths as f64 / 100.0),
         ),
+        Goal {
+            what: "driver code for 8 targets, against one",
+            goal: "less than 3 times",
+            measured: several(fanout),
+            met: fanout.cpu < MOST_FOR_TARGETS
+                && fanout.instructions.is_none_or(|more| more < MOST_FOR_TARGETS),
+        },
         worst(
             "calls that allocate or print while it plays",
             "none",
@@ -105,6 +114,12 @@ pub fn goals(measured: &Measured) -> Vec<Goal> {
             met: densest.is_whole(),
         },
     ]
+}
+
+fn several(fanout: &Fanout) -> String {
+    let instructions =
+        fanout.instructions.map_or_else(String::new, |more| format!(", {more:.2} times the instructions"));
+    format!("{:.2} times the time{instructions}; {:.1} KiB of pool", fanout.cpu, kib(fanout.memory))
 }
 
 fn latest(row: &Row) -> i64 {
@@ -187,6 +202,7 @@ mod tests {
         dense.lateness = vec![0, 9_999];
         Measured {
             rows: vec![row(44_100, 2), dense],
+            fanout: Fanout { cpu: 2.99, instructions: Some(2.5), memory: 600 * 1024 },
             start_up: StartUp { cpu: Duration::ZERO, instructions: None },
             usual: real(vec![0.1, 0.199, 0.199], 2),
             densest: real(vec![0.5; 4], 8),
@@ -237,6 +253,11 @@ mod tests {
         );
         missed(|m| m.idle[1].wakes = 1, "wake-ups while no stream runs", "1 (no stream, paused)");
         missed(|m| m.rows[0].cpu = 2.01, "driver code for each packet", &format!("2.01 µs ({cd})"));
+        missed(
+            |m| m.fanout.instructions = Some(3.0),
+            "driver code for 8 targets, against one",
+            "2.99 times the time, 3.00 times the instructions; 600.0 KiB of pool",
+        );
         missed(
             |m| m.rows[0].costly_calls = 2,
             "calls that allocate or print while it plays",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use protocol::StreamFormat;
 use testbed::image::Image;
+use testbed::kernel::registry::Value;
 use testbed::playback::{self, Departure, Plan, Streamed, Watch};
 use testbed::{Clock, DriverUse};
 
@@ -36,24 +37,41 @@ impl Life {
     }
 }
 
-/// Plays for so many milliseconds: under the virtual clock, or to an address of this computer under the real one.
+/// Where the driver sends to.
+#[derive(Clone, Copy)]
+pub enum To {
+    /// So many targets of the virtual network, under the virtual clock.
+    Targets(u8),
+    /// An address of this computer, under the real clock.
+    Address(SocketAddrV4),
+}
+
+impl To {
+    /// The options that say so.
+    fn options(self) -> Vec<(String, String, Value)> {
+        match self {
+            Self::Targets(1) => Vec::new(),
+            Self::Targets(count) => {
+                let targets = (1..=count).map(|target| format!("192.0.2.{}", 100 + target)).collect();
+                vec![("Options".to_owned(), "Targets".to_owned(), Value::MultiSz(targets))]
+            }
+            Self::Address(address) => playback::sending_to(address).to_vec(),
+        }
+    }
+}
+
+/// Plays for so many milliseconds.
 ///
 /// # Errors
 /// The driver cannot be loaded or started, does not play, or breaks a rule of the verifier.
-pub fn live(
-    image: &Image,
-    format: StreamFormat,
-    milliseconds: u64,
-    watch: Watch,
-    to: Option<SocketAddrV4>,
-) -> Result<Life> {
+pub fn live(image: &Image, format: StreamFormat, milliseconds: u64, watch: Watch, to: To) -> Result<Life> {
     let pcm = noise(playback::bytes(format, milliseconds));
     let plan = Plan {
         service: SERVICE.to_owned(),
-        options: to.map_or_else(Vec::new, |to| playback::sending_to(to).to_vec()),
+        options: to.options(),
         format,
         pcm: Arc::clone(&pcm),
-        clock: if to.is_some() { Clock::Real } else { Clock::Virtual },
+        clock: if matches!(to, To::Address(_)) { Clock::Real } else { Clock::Virtual },
         clock_tick: None,
         watch,
         stub_missing: false,

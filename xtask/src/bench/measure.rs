@@ -9,7 +9,7 @@ use testbed::DriverUse;
 use testbed::image::Image;
 use testbed::playback::{Memory, Watch};
 
-use super::life::{Life, live};
+use super::life::{Life, To, live};
 use super::wakes::{self, Wakes};
 
 /// What is measured: frames per second, bits, channels.
@@ -20,8 +20,10 @@ const FORMATS: [(u32, u16, u16); 6] =
 const TIME_MS: u64 = 4800;
 /// How often time is measured; the best counts, because other programs only ever add to it.
 const REPEATS: u64 = 10;
-/// How many lives the driver has for the table.
-pub const LIVES: u64 = FORMATS.len() as u64 * (REPEATS * 2 + 3);
+/// Targets that are held against one.
+pub const TARGETS: u8 = 8;
+/// How many lives the driver has for the table, and for the targets.
+pub const LIVES: u64 = FORMATS.len() as u64 * (REPEATS * 2 + 3) + REPEATS * 2 + 2;
 
 /// Length of the shorter run in which instructions are counted, in milliseconds of audio: as long as it takes until
 /// packets and notifications are where they began. Each instruction takes microseconds here, but one run is enough.
@@ -57,6 +59,16 @@ pub struct Row {
     pub memory: Memory,
     /// How late packets left, in ticks of the performance counter, in order.
     pub lateness: Vec<i64>,
+}
+
+/// What a second of audio costs when it goes to [`TARGETS`] targets, as a multiple of what it costs with one.
+pub struct Fanout {
+    /// Processor time of driver code.
+    pub cpu: f64,
+    /// Instructions of driver code; `None` where the testbed cannot count them.
+    pub instructions: Option<f64>,
+    /// Its non-paged pool, in bytes.
+    pub memory: usize,
 }
 
 /// What happens once: from the driver's load to the first RUN.
@@ -112,28 +124,62 @@ pub fn measure(image: &Image, lived: &dyn Fn()) -> Result<(Vec<Row>, StartUp)> {
     Ok((rows, start_up.expect("there are formats")))
 }
 
-fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Result<(Row, StartUp)> {
-    let pair = |watch, milliseconds| -> Result<Pair> {
-        let run = |milliseconds| {
-            let life = live(image, format, milliseconds, watch, None)?;
-            lived();
-            anyhow::Ok(life)
-        };
-        Ok(Pair { short: run(milliseconds)?, long: run(2 * milliseconds)? })
+/// A run and one of twice its length.
+fn pair(
+    image: &Image,
+    format: StreamFormat,
+    milliseconds: u64,
+    watch: Watch,
+    to: To,
+    lived: &dyn Fn(),
+) -> Result<Pair> {
+    let run = |milliseconds| {
+        let life = live(image, format, milliseconds, watch, to)?;
+        lived();
+        anyhow::Ok(life)
     };
-    let counted = pair(Watch::Instructions, instruction_ms(format))?;
-    let mut timed = pair(Watch::Time, TIME_MS)?;
-    let mut once = timed.short.stream.start_up.cpu;
+    Ok(Pair { short: run(milliseconds)?, long: run(2 * milliseconds)? })
+}
+
+/// The pair in which time was measured best, and what happened once at best.
+fn timed(image: &Image, format: StreamFormat, to: To, lived: &dyn Fn()) -> Result<(Pair, Duration)> {
+    let mut best = pair(image, format, TIME_MS, Watch::Time, to, lived)?;
+    let mut once = best.short.stream.start_up.cpu;
     for _ in 1..REPEATS {
-        let again = pair(Watch::Time, TIME_MS)?;
+        let again = pair(image, format, TIME_MS, Watch::Time, to, lived)?;
         once = once.min(again.short.stream.start_up.cpu).min(again.long.stream.start_up.cpu);
-        if again.short.total.cpu < timed.short.total.cpu {
-            timed.short = again.short;
+        if again.short.total.cpu < best.short.total.cpu {
+            best.short = again.short;
         }
-        if again.long.total.cpu < timed.long.total.cpu {
-            timed.long = again.long;
+        if again.long.total.cpu < best.long.total.cpu {
+            best.long = again.long;
         }
     }
+    Ok((best, once))
+}
+
+/// Measures many targets, for the format of a row. `lived` is called after each life.
+///
+/// # Errors
+/// The driver does not play, or breaks a rule.
+pub fn fanout(image: &Image, one: &Row, lived: &dyn Fn()) -> Result<Fanout> {
+    let to = To::Targets(TARGETS);
+    let milliseconds = instruction_ms(one.format);
+    let counted = pair(image, one.format, milliseconds, Watch::Instructions, to, lived)?;
+    let (timed, _) = timed(image, one.format, to, lived)?;
+    // Each unit of audio is a packet for each target, and the row tells of one.
+    let per_unit = |more: f64, pair: &Pair| more / pair.packets() * f64::from(TARGETS);
+    let cpu = per_unit(timed.more(|used| used.cpu.as_nanos() as u64) / 1e3, &timed);
+    let instructions = one
+        .instructions
+        .map(|one| per_unit(counted.more(|used| used.instructions.unwrap_or(0)), &counted) / one);
+    Ok(Fanout { cpu: cpu / one.cpu, instructions, memory: timed.long.stream.memory.total() })
+}
+
+fn measure_format(image: &Image, format: StreamFormat, lived: &dyn Fn()) -> Result<(Row, StartUp)> {
+    let one = To::Targets(1);
+    let counted = pair(image, format, instruction_ms(format), Watch::Instructions, one, lived)?;
+    let (timed, once) = timed(image, format, one, lived)?;
     let wake_times = wakes::measure(image, format)?;
     lived();
     let packets = timed.packets();

@@ -39,6 +39,8 @@ pub struct Arguments {
 struct Measured {
     /// Under the virtual clock, each format.
     rows: Vec<measure::Row>,
+    /// Many targets.
+    fanout: measure::Fanout,
     /// What happens once.
     start_up: measure::StartUp,
     /// On the real clock, a usual format.
@@ -60,6 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let bar = ProgressBar::new(measure::LIVES).with_style(style("{msg} [{bar:32}] {pos}/{len}")?);
     bar.set_message("virtual clock");
     let (rows, start_up) = measure::measure(&image, &|| bar.inc(1))?;
+    let fanout = measure::fanout(&image, &rows[0], &|| bar.inc(1))?;
     bar.finish_and_clear();
     let spinner = ProgressBar::new_spinner().with_style(style("{msg} {spinner} {elapsed}")?);
     spinner.set_message(format!("real clock, twice {} s", real::SECONDS));
@@ -68,7 +71,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let densest = real::measure(&image, real::DENSEST)?;
     spinner.finish_and_clear();
     let idle = playback::idle(&image, life::SERVICE, usual.format)?;
-    let measured = Measured { rows, start_up, usual, densest, idle };
+    let measured = Measured { rows, fanout, start_up, usual, densest, idle };
     print!("{}", report::report(&measured, &summary));
     plot::draw(&measured.usual, &arguments.plot)?;
     println!("drawing    {}", arguments.plot.display());

@@ -7,7 +7,7 @@ use protocol::{StreamFormat, default_mask};
 use testbed::image::Image;
 use testbed::playback::{Comparison, Listener, Watch, compare, milliseconds};
 
-use super::life::live;
+use super::life::{To, live};
 
 /// How long each format plays, in seconds.
 pub const SECONDS: u64 = 10;
@@ -56,7 +56,7 @@ pub fn measure(image: &Image, (rate, bits, channels): (u32, u16, u16)) -> Result
     let format = StreamFormat::new(rate, bits, channels, default_mask(channels))?;
     let listener = Listener::open(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
     // Of what can be watched, reading the processor's clock delays packets the least.
-    let life = live(image, format, SECONDS * 1000, Watch::Time, Some(listener.address()));
+    let life = live(image, format, SECONDS * 1000, Watch::Time, To::Address(listener.address()));
     let received = listener.finish();
     let (life, received) = (life?, received?);
     let late: Vec<f64> = life.lateness().into_iter().map(milliseconds).collect();

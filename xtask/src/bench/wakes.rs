@@ -7,7 +7,7 @@ use protocol::{CounterFrequency, PositionClock, StreamFormat};
 use testbed::image::Image;
 use testbed::playback::{COUNTER_FREQUENCY, Watch};
 
-use super::life::{Life, live};
+use super::life::{Life, To, live};
 
 /// How long it plays, in milliseconds.
 const LENGTH_MS: u64 = 3000;
@@ -26,7 +26,7 @@ pub struct Wakes {
 /// # Errors
 /// The driver does not play, or breaks a rule.
 pub fn measure(image: &Image, format: StreamFormat) -> Result<Wakes> {
-    let life = live(image, format, LENGTH_MS, Watch::Wakes, None)?;
+    let life = live(image, format, LENGTH_MS, Watch::Wakes, To::Targets(1))?;
     let frequency = CounterFrequency::new(COUNTER_FREQUENCY)?;
     let clock = PositionClock::new(format.rate(), frequency);
     let end = clock.ticks_for(u64::from(format.rate().get()) * LENGTH_MS / 1000);
