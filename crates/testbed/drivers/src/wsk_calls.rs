@@ -144,7 +144,7 @@ pub const V4: u16 = 2;
 /// AF_INET6.
 pub const V6: u16 = 23;
 
-/// [::], any port.
+/// `[::]`, any port.
 pub static ANY_V6: AddressV6 = AddressV6 { family: V6, port: [0; 2], flow: 0, address: [0; 16], scope: 0 };
 /// 0.0.0.0, any port.
 pub static ANY: Address = Address { family: 2, port: [0; 2], address: [0; 4], zero: [0; 8] };
