@@ -8,8 +8,8 @@ use crate::abi::portcls::{
     PCSTREAMRESOURCE, PCSTREAMRESOURCE_DESCRIPTOR, PCSTREAMRESOURCE_DESCRIPTOR_RESOURCE, PcAddStreamResource,
     PcGetPhysicalDeviceObject, PcRemoveStreamResource, ePcStreamResourceThread,
 };
+use crate::kernel::handle::Object;
 use crate::kernel::status::check;
-use crate::kernel::thread::ThreadObject;
 use crate::kernel::{Result, Status};
 
 /// The device at the bottom of the stack: the one that the bus has found. It outlives every stream.
@@ -43,7 +43,7 @@ impl PhysicalDevice {
 pub struct StreamResource {
     handle: PCSTREAMRESOURCE,
     /// PortCls uses the object as long as it is registered.
-    _thread: ThreadObject,
+    _thread: Object,
 }
 
 // SAFETY: the handle may be given back in any thread.
@@ -56,13 +56,13 @@ impl StreamResource {
     ///
     /// # Errors
     /// What PortCls says; audio plays without it, too.
-    pub fn add(device: PhysicalDevice, thread: ThreadObject) -> Result<Self> {
+    pub fn add(device: PhysicalDevice, thread: Object) -> Result<Self> {
         let mut descriptor = PCSTREAMRESOURCE_DESCRIPTOR {
             Size: size_of::<PCSTREAMRESOURCE_DESCRIPTOR>() as u32,
             Flags: 0,
             Pdo: device.raw.as_ptr(),
             Type: ePcStreamResourceThread,
-            Resource: PCSTREAMRESOURCE_DESCRIPTOR_RESOURCE { Thread: thread.as_ptr() },
+            Resource: PCSTREAMRESOURCE_DESCRIPTOR_RESOURCE { Thread: thread.as_ptr().cast() },
         };
         let mut handle: PCSTREAMRESOURCE = null_mut();
         let physical = device.raw.as_ptr();

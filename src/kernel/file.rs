@@ -2,34 +2,20 @@
 
 use core::ffi::c_void;
 use core::mem::zeroed;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 
-use wdk_sys::ntddk::{
-    ObReferenceObjectByHandle, ObfDereferenceObject, ZwClose, ZwDeviceIoControlFile, ZwOpenFile,
-};
+use wdk_sys::ntddk::{ZwDeviceIoControlFile, ZwOpenFile};
 use wdk_sys::{
-    _MODE, FILE_READ_DATA, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_DATA,
-    HANDLE, IO_STATUS_BLOCK, KPROCESSOR_MODE, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES,
-    SYNCHRONIZE, UNICODE_STRING,
+    FILE_READ_DATA, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_DATA, HANDLE,
+    IO_STATUS_BLOCK, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, SYNCHRONIZE, UNICODE_STRING,
 };
 
+use super::handle::{Handle, Object};
 use super::status::{Result, Status, check};
 
 /// An open file; closed when dropped. PASSIVE_LEVEL.
-///
-/// The handle is a kernel handle, which is valid in every process.
 pub struct File {
-    handle: HANDLE,
-}
-
-// SAFETY: a kernel handle belongs to no thread and no process.
-unsafe impl Send for File {}
-// SAFETY: as above; the I/O manager lets one request after the other through, since the file is opened so.
-unsafe impl Sync for File {}
-
-/// A reference to the object of an open file. PASSIVE_LEVEL.
-pub struct FileObject {
-    raw: NonNull<c_void>,
+    handle: Handle,
 }
 
 impl File {
@@ -60,7 +46,8 @@ impl File {
                 FILE_SYNCHRONOUS_IO_NONALERT,
             )
         })?;
-        Ok(Self { handle })
+        // SAFETY: just opened, as a kernel handle.
+        Ok(Self { handle: unsafe { Handle::new(handle) } })
     }
 
     /// Sends an I/O control request whose code says `METHOD_BUFFERED`, and waits for its end. How many bytes of `output`
@@ -74,7 +61,7 @@ impl File {
         // returns, which is when the request has ended: the file is opened for synchronous I/O. The input is only read.
         check(unsafe {
             ZwDeviceIoControlFile(
-                self.handle,
+                self.handle.as_raw(),
                 null_mut(),
                 None,
                 null_mut(),
@@ -93,42 +80,8 @@ impl File {
     ///
     /// # Errors
     /// What the object manager says.
-    pub fn object(&self) -> Result<FileObject> {
-        let mut raw = null_mut();
-        // SAFETY: the handle is open, and that of a file; the object goes to a local. In kernel mode neither an access nor
-        // a type has to be named.
-        check(unsafe {
-            ObReferenceObjectByHandle(
-                self.handle,
-                0,
-                null_mut(),
-                _MODE::KernelMode as KPROCESSOR_MODE,
-                &raw mut raw,
-                null_mut(),
-            )
-        })?;
-        Ok(FileObject { raw: NonNull::new(raw).ok_or(Status::UNSUCCESSFUL)? })
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        // SAFETY: the handle is open and not used again.
-        let _ = unsafe { ZwClose(self.handle) };
-    }
-}
-
-impl FileObject {
-    /// The object, borrowed.
-    pub fn as_ptr(&self) -> *mut c_void {
-        self.raw.as_ptr()
-    }
-}
-
-impl Drop for FileObject {
-    fn drop(&mut self) {
-        // SAFETY: the reference is ours and not used again.
-        unsafe { ObfDereferenceObject(self.raw.as_ptr()) };
+    pub fn object(&self) -> Result<Object> {
+        self.handle.object()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod device_interface;
 pub mod etw;
 pub mod event;
 pub mod file;
+pub mod handle;
 pub mod io_space;
 pub mod irp;
 pub mod irql;

@@ -9,7 +9,7 @@ use wdk_sys::{
     TARGET_DEVICE_REMOVAL_NOTIFICATION,
 };
 
-use super::file::FileObject;
+use super::handle::Object;
 use super::memory::Shared;
 use super::status::{Result, Status, check};
 use crate::abi::{GUID, same_guid};
@@ -76,7 +76,7 @@ impl<O: Observer> Registration<O> {
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES`, or what the plug-and-play manager says.
-    pub fn try_new(driver: DriverObject, file: &FileObject, observer: Shared<O>) -> Result<Self> {
+    pub fn try_new(driver: DriverObject, file: &Object, observer: Shared<O>) -> Result<Self> {
         let mut entry = null_mut();
         let context = core::ptr::from_ref(&*observer).cast_mut().cast();
         // SAFETY: the file's object is referenced during the call, the driver's object is this driver's, and the observer

@@ -3,17 +3,18 @@
 use core::mem::offset_of;
 use core::ptr::null_mut;
 
-use wdk_sys::ntddk::{ZwClose, ZwOpenKey, ZwQueryValueKey};
+use wdk_sys::ntddk::{ZwOpenKey, ZwQueryValueKey};
 use wdk_sys::{
     _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_QUERY_VALUE, KEY_VALUE_PARTIAL_INFORMATION,
     OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_OBJECT_NAME_NOT_FOUND, UNICODE_STRING,
 };
 
+use super::handle::Handle;
 use super::status::{Result, check};
 
 /// An open registry key; closed when dropped. PASSIVE_LEVEL.
 pub struct Key {
-    handle: HANDLE,
+    handle: Handle,
 }
 
 /// Why there is no value.
@@ -66,7 +67,7 @@ impl Key {
     /// As [`Key::open`].
     pub fn open_subkey(&self, name: &[u16]) -> Result<Self> {
         let mut name = unicode_string(name);
-        let mut attributes = key_attributes(self.handle, &mut name);
+        let mut attributes = key_attributes(self.handle.as_raw(), &mut name);
         open(&mut attributes)
     }
 
@@ -84,7 +85,7 @@ impl Key {
         // SAFETY: the key is open, and the pointers are to live values of the sizes that are given.
         let status = unsafe {
             ZwQueryValueKey(
-                self.handle,
+                self.handle.as_raw(),
                 &raw mut name,
                 _KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation,
                 core::ptr::from_mut(room).cast(),
@@ -105,18 +106,12 @@ impl Key {
     }
 }
 
-impl Drop for Key {
-    fn drop(&mut self) {
-        // SAFETY: the handle is open and not used again.
-        let _ = unsafe { ZwClose(self.handle) };
-    }
-}
-
 fn open(attributes: &mut OBJECT_ATTRIBUTES) -> Result<Key> {
     let mut handle: HANDLE = null_mut();
     // SAFETY: the attributes point to a live name and, if any, to an open key.
     check(unsafe { ZwOpenKey(&raw mut handle, KEY_QUERY_VALUE, attributes) })?;
-    Ok(Key { handle })
+    // SAFETY: just opened, as a kernel handle (see `key_attributes`).
+    Ok(Key { handle: unsafe { Handle::new(handle) } })
 }
 
 fn key_attributes(root: HANDLE, name: &mut UNICODE_STRING) -> OBJECT_ATTRIBUTES {

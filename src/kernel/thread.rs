@@ -3,55 +3,26 @@
 use alloc::boxed::Box;
 use core::ffi::c_void;
 use core::marker::PhantomData;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::null_mut;
 
 use wdk_sys::ntddk::{
-    ObReferenceObjectByHandle, ObfDereferenceObject, PsCreateSystemThread, PsTerminateSystemThread, ZwClose,
-    ZwSetInformationThread, ZwWaitForSingleObject,
+    PsCreateSystemThread, PsTerminateSystemThread, ZwSetInformationThread, ZwWaitForSingleObject,
 };
 use wdk_sys::{
-    _MODE, _THREADINFOCLASS, HANDLE, KPRIORITY, KPROCESSOR_MODE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES,
-    PETHREAD, STATUS_SUCCESS, THREAD_ALL_ACCESS,
+    _THREADINFOCLASS, HANDLE, KPRIORITY, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_SUCCESS,
+    THREAD_ALL_ACCESS,
 };
 
+use super::handle::{Handle, Object};
 use super::memory::try_box;
-use super::status::{Result, Status, check};
+use super::status::{Result, check};
 
 /// A system thread. Dropping it waits for its end at PASSIVE_LEVEL, so whoever drops it has told the body to end.
 ///
 /// Only the handle is kept: with an object reference too there would be a step between the thread's start and the
 /// moment it can be joined, and that step could fail.
 pub struct Thread {
-    handle: HANDLE,
-}
-
-// SAFETY: the handle is a kernel handle, which is valid in every process and thread.
-unsafe impl Send for Thread {}
-// SAFETY: as above.
-unsafe impl Sync for Thread {}
-
-/// A reference to the object of a thread, which may have ended. IRQL <= DISPATCH_LEVEL.
-pub struct ThreadObject {
-    raw: NonNull<c_void>,
-}
-
-// SAFETY: objects belong to no thread.
-unsafe impl Send for ThreadObject {}
-// SAFETY: as above.
-unsafe impl Sync for ThreadObject {}
-
-impl ThreadObject {
-    /// The object, borrowed.
-    pub fn as_ptr(&self) -> PETHREAD {
-        self.raw.as_ptr().cast()
-    }
-}
-
-impl Drop for ThreadObject {
-    fn drop(&mut self) {
-        // SAFETY: the reference is ours and not used again.
-        unsafe { ObfDereferenceObject(self.raw.as_ptr()) };
-    }
+    handle: Handle,
 }
 
 /// What a [`Thread`] runs.
@@ -109,7 +80,8 @@ impl Thread {
             drop(unsafe { Box::from_raw(context) });
             return Err(error);
         }
-        let thread = Self { handle };
+        // SAFETY: just opened, as a kernel handle.
+        let thread = Self { handle: unsafe { Handle::new(handle) } };
         thread.raise_priority();
         Ok(thread)
     }
@@ -118,21 +90,8 @@ impl Thread {
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn object(&self) -> Result<ThreadObject> {
-        let mut raw = null_mut();
-        // SAFETY: the handle is live, and that of a thread; the object goes to a local. In kernel mode neither an access
-        // nor a type has to be named.
-        check(unsafe {
-            ObReferenceObjectByHandle(
-                self.handle,
-                0,
-                null_mut(),
-                _MODE::KernelMode as KPROCESSOR_MODE,
-                &raw mut raw,
-                null_mut(),
-            )
-        })?;
-        Ok(ThreadObject { raw: NonNull::new(raw).ok_or(Status::UNSUCCESSFUL)? })
+    pub fn object(&self) -> Result<Object> {
+        self.handle.object()
     }
 
     /// A thread that stays at normal priority is late now and then, but plays: so a failure is not one of `spawn`.
@@ -141,7 +100,7 @@ impl Thread {
         // SAFETY: the handle is live and has every right; the value has the type of the information class.
         let _ = unsafe {
             ZwSetInformationThread(
-                self.handle,
+                self.handle.as_raw(),
                 _THREADINFOCLASS::ThreadPriority,
                 (&raw mut priority).cast(),
                 size_of::<KPRIORITY>() as u32,
@@ -153,8 +112,6 @@ impl Thread {
 impl Drop for Thread {
     fn drop(&mut self) {
         // SAFETY: the handle is live; a null time-out waits until the thread has ended.
-        let _ = unsafe { ZwWaitForSingleObject(self.handle, 0, null_mut()) };
-        // SAFETY: the handle is live and not used again.
-        let _ = unsafe { ZwClose(self.handle) };
+        let _ = unsafe { ZwWaitForSingleObject(self.handle.as_raw(), 0, null_mut()) };
     }
 }

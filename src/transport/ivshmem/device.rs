@@ -12,7 +12,8 @@ use wdk_sys::{
 };
 
 use crate::kernel::Status;
-use crate::kernel::file::{File, FileObject};
+use crate::kernel::file::File;
+use crate::kernel::handle::Object;
 
 /// The class of the device interfaces.
 pub const CLASS: GUID = GUID {
@@ -75,7 +76,7 @@ impl Device {
     ///
     /// # Errors
     /// What the object manager says.
-    pub fn file_object(&self) -> Result<FileObject, Status> {
+    pub fn file_object(&self) -> Result<Object, Status> {
         self.file.object()
     }
 

@@ -15,11 +15,9 @@ use crate::machine::machine;
 use crate::memory;
 use crate::nt::{
     DeviceObject, FILE_OPENED, FileObject, Handle, IO_TYPE_FILE, IoStackLocation, IoStatusBlock, NtStatus,
-    OBJ_KERNEL_HANDLE, ObjectAttributes, Pvoid, SYNCHRONIZE, UnicodeString, file_flags, file_options,
-    irp_flags, major,
+    ObjectAttributes, Pvoid, SYNCHRONIZE, UnicodeString, file_flags, file_options, irp_flags, major,
 };
 use crate::schedule::PASSIVE_LEVEL;
-use crate::verifier::{self, Rule};
 use crate::{exports, import};
 
 /// FILE_OVERWRITE_IF, the greatest of the dispositions.
@@ -130,16 +128,8 @@ fn forget(file: *mut FileObject) {
 /// # Safety
 /// `attributes` is null or points to object attributes.
 unsafe fn name_from(attributes: *const ObjectAttributes, function: &str) -> Result<String, NtStatus> {
-    // SAFETY: the caller vouches for the pointer; a wrong one faults and is reported.
-    let attributes = unsafe { attributes.as_ref() }.ok_or(NtStatus::INVALID_PARAMETER)?;
-    if attributes.length as usize != size_of::<ObjectAttributes>() {
-        return Err(NtStatus::INVALID_PARAMETER);
-    }
-    if attributes.attributes & OBJ_KERNEL_HANDLE == 0 {
-        let text =
-            format!("{function} without OBJ_KERNEL_HANDLE: the handle belongs to whichever process runs");
-        verifier::record(Rule::Argument, text);
-    }
+    // SAFETY: the caller vouches for the pointer.
+    let attributes = unsafe { object::attributes(attributes, function) }?;
     if attributes.root_directory != 0 {
         // The machine has no directories that a driver could open.
         return Err(NtStatus::INVALID_HANDLE);

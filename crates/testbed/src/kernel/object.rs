@@ -7,7 +7,7 @@ use crate::kernel::imports::Export;
 use crate::kernel::{file, pool, thread, time};
 use crate::machine::machine;
 use crate::memory;
-use crate::nt::{Handle, NtStatus, Pvoid};
+use crate::nt::{Handle, NtStatus, OBJ_KERNEL_HANDLE, ObjectAttributes, Pvoid};
 use crate::schedule::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 use crate::verifier::{self, Rule};
 use crate::{exports, import};
@@ -153,6 +153,30 @@ fn end_handle(address: usize) {
         file::last_handle_closed(object.cast());
     }
     dereference(object);
+}
+
+/// The object attributes that a driver passes to a function that opens something.
+///
+/// # Safety
+/// `attributes` is null or points to object attributes; a wrong pointer faults and is reported.
+///
+/// # Errors
+/// STATUS_INVALID_PARAMETER: there are none, or of another size.
+pub(crate) unsafe fn attributes<'a>(
+    attributes: *const ObjectAttributes,
+    function: &str,
+) -> Result<&'a ObjectAttributes, NtStatus> {
+    // SAFETY: by contract.
+    let attributes = unsafe { attributes.as_ref() }.ok_or(NtStatus::INVALID_PARAMETER)?;
+    if attributes.length as usize != size_of::<ObjectAttributes>() {
+        return Err(NtStatus::INVALID_PARAMETER);
+    }
+    if attributes.attributes & OBJ_KERNEL_HANDLE == 0 {
+        let text =
+            format!("{function} without OBJ_KERNEL_HANDLE: the handle belongs to whichever process runs");
+        verifier::record(Rule::Argument, text);
+    }
+    Ok(attributes)
 }
 
 /// Reports every handle that is still open.

@@ -9,11 +9,9 @@ use crate::kernel::object::{self, ObjectType};
 use crate::kernel::time;
 use crate::machine::machine;
 use crate::nt::{
-    Handle, KeyValueFullInformation, KeyValuePartialInformation, NtStatus, OBJ_KERNEL_HANDLE,
-    ObjectAttributes, UnicodeString,
+    Handle, KeyValueFullInformation, KeyValuePartialInformation, NtStatus, ObjectAttributes, UnicodeString,
 };
 use crate::schedule::PASSIVE_LEVEL;
-use crate::verifier::{self, Rule};
 use crate::{exports, import};
 
 const FULL_INFORMATION: u32 = 1;
@@ -204,16 +202,8 @@ fn path_of(handle: Handle) -> Result<String, NtStatus> {
 /// # Safety
 /// `attributes` is null or points to object attributes.
 unsafe fn path_from(attributes: *const ObjectAttributes, function: &str) -> Result<String, NtStatus> {
-    // SAFETY: the caller vouches for the pointer; a wrong one faults and is reported.
-    let attributes = unsafe { attributes.as_ref() }.ok_or(NtStatus::INVALID_PARAMETER)?;
-    if attributes.length as usize != size_of::<ObjectAttributes>() {
-        return Err(NtStatus::INVALID_PARAMETER);
-    }
-    if attributes.attributes & OBJ_KERNEL_HANDLE == 0 {
-        let text =
-            format!("{function} without OBJ_KERNEL_HANDLE: the handle belongs to whichever process runs");
-        verifier::record(Rule::Argument, text);
-    }
+    // SAFETY: the caller vouches for the pointer.
+    let attributes = unsafe { object::attributes(attributes, function) }?;
     // SAFETY: as above.
     let name = unsafe { attributes.object_name.as_ref() };
     let name = name.map(|name| {
