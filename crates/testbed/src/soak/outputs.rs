@@ -208,7 +208,7 @@ fn disturb(device: &Device, choice: &Choice) {
             NtStatus::INSUFFICIENT_RESOURCES,
             NtStatus::DEVICE_NOT_READY,
         ])),
-        1 => Fault::Size(choice.magnitude(u64::MAX)),
+        1 => Fault::Size(choice.magnitude(1 << 62)),
         2 => Fault::NullPointer,
         3 => Fault::Unaligned,
         4 => Fault::Information(choice.below(64) as usize),
