@@ -147,7 +147,7 @@ fn own(world: &World, device: Rc<Device>) {
             2 => (0..1 + world.choice.below(6)).for_each(|_| world.ask(&device, None)),
             _ => session::play(world, &device),
         }
-        if world.choice.once_in(2) {
+        if world.choice.once_in(3) {
             world.change_option();
         }
         schedule::sleep_until(schedule::now() + world.choice.pause());

@@ -154,15 +154,15 @@ fn usable(choice: &Choice, option: &str) -> Value {
         }
         "UnicastIPv4" => text(choice.of(&["192.0.2.30", "239.1.2.3", "198.51.100.7"])),
         "Interface" => match choice.below(3) {
-            0 => Value::Dword(choice.of(&[2, 2, 7])),
+            0 => Value::Dword(choice.of(&[2, 2, 2, 7])),
             1 => text("192.0.2.10"),
             _ => text("2001:db8::10"),
         },
-        "UnicastSrcIPv4" => text(choice.of(&["192.0.2.10", "192.0.2.10", "192.0.2.99"])),
+        "UnicastSrcIPv4" => text(choice.of(&["192.0.2.10", "192.0.2.10", "192.0.2.10", "192.0.2.99"])),
         "UnicastPort" | "UnicastSrcPort" => Value::Dword(1 + choice.below(65_535) as u32),
         "TTL" => Value::Dword(1 + choice.below(255) as u32),
-        "SilenceThreshold" => Value::Dword(choice.magnitude(20_000) as u32),
-        "UseIVSHMEM" => Value::Dword(choice.of(&[0, 0, 1, 1, 2])),
+        "SilenceThreshold" => Value::Dword(choice.below(2) as u32 * choice.magnitude(20_000) as u32),
+        "UseIVSHMEM" => Value::Dword(choice.of(&[0, 0, 0, 1, 1, 2])),
         // The two flags.
         _ => Value::Dword(choice.below(2) as u32),
     }

@@ -119,7 +119,7 @@ impl World {
     /// Sets or deletes an option, or all of them.
     pub(super) fn change_option(&self) {
         let key = format!(r"{}\Options", service_key(SERVICE));
-        if self.choice.once_in(4) {
+        if self.choice.once_in(3) {
             return registry::delete_key(&key);
         }
         match outputs::option(&self.choice) {
