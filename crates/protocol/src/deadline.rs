@@ -16,7 +16,8 @@ use crate::packet_mode::PacketsPerBuffer;
 /// RUN itself counts as one, so the first is a millisecond after it at the earliest. Where units last a millisecond or
 /// more, two may be closer (a packet and a notification often are), but then a third waits: among any that follow each
 /// other, the last is at least as many milliseconds after the first as there are between them. A notification does not
-/// wait for the sake of packets: they wait up to two milliseconds then.
+/// wait for the sake of packets, so one may be the last up to a millisecond earlier: the packets after it wait up to two
+/// milliseconds then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     /// Frames of a full network packet or ring chunk.
