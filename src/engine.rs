@@ -113,12 +113,11 @@ impl Engine {
             playhead: SpinLock::new(playhead),
             state: FastMutex::try_new(state)?,
         })?;
-        let on_network = options.ivshmem.is_none() || options.ivshmem_fallback;
         let search = |mebibytes| Search::try_new(stream, mebibytes, second, core.clone());
         let body = DmaTimer {
             core: core.clone(),
             timer: Timer::try_new()?,
-            sockets: if on_network {
+            sockets: if options.uses_network() {
                 Some(Sockets::try_new(stream, options, client, second, &changed)?)
             } else {
                 None
@@ -404,9 +403,6 @@ impl Core {
             true => state.next_deadline(&position, now),
             false => state.service_silence(now),
         };
-        if let Some(ring) = state.output.ring_mut() {
-            ring.publish();
-        }
         let broken = state.output.network().map_or(0, |network| network.take_broken(now));
         let delay = deadline.map(|deadline| self.frequency.hundred_ns(deadline.saturating_sub(now)));
         Next { now, delay, broken }

@@ -114,8 +114,7 @@ pub fn option_ignored(refusal: &Refusal) {
 /// A stream was opened, to be sent to targets of the network, or to shared memory of so many MiB, as the options say.
 pub fn stream_opened(stream: u32, format: StreamFormat, options: &Options) {
     let mebibytes = options.ivshmem.map_or(0, core::num::NonZeroU32::get);
-    let on_network = mebibytes == 0 || options.ivshmem_fallback;
-    let targets = if on_network { options.targets.as_slice() } else { &[] };
+    let targets = if options.uses_network() { options.targets.as_slice() } else { &[] };
     event!(PROVIDER, "StreamOpened", Information, STREAM, {
         "Stream": u32 = stream,
         "Rate": u32 = format.rate().get(),

@@ -55,9 +55,6 @@ impl DmaTimer {
     /// Lets go of everything, after what was sent last.
     fn end(&mut self) {
         let mut state = self.core.state.lock();
-        if let Some(ring) = state.output.ring_mut() {
-            ring.publish();
-        }
         if let Some(network) = state.output.network() {
             network.take_all(clock::now());
         }

@@ -28,7 +28,7 @@ pub trait Transport {
     /// Ends the unit that is being filled, if it has any frames.
     fn flush(&mut self);
 
-    /// Sends the units that are full or were flushed, if this thread may.
+    /// Sends the units that are full or were flushed.
     fn send(&mut self);
 
     /// The stream begins to run; `now` is a reading of the performance counter.

@@ -60,7 +60,7 @@ impl Output {
             None => Route::Network(network()?),
             Some(_) => Route::Ring {
                 ring: try_box(Ring::try_new(stream, format, second)?)?,
-                fallback: if options.ivshmem_fallback { Some(network()?) } else { None },
+                fallback: if options.uses_network() { Some(network()?) } else { None },
             },
         };
         let gate = Gate {
@@ -108,7 +108,7 @@ impl Output {
         self.route.active().flush();
     }
 
-    /// Sends what is full or was flushed, as far as this thread may.
+    /// Sends what is full or was flushed.
     pub fn send(&mut self) {
         self.route.active().send();
     }

@@ -15,7 +15,7 @@ use crate::kernel::memory::try_bytes;
 use crate::kernel::{Result, Status};
 use crate::transport::{Totals, Transport};
 
-/// Chunks of the driver's own: one is filled, the others wait for a thread that may move them.
+/// Chunks of the driver's own: one is filled, the others are full and not moved yet.
 const STAGED: usize = 3;
 
 /// The index of the chunk that was published last, by whichever stream: the next one goes on from it, so that a reader
@@ -84,7 +84,7 @@ impl Ring {
     }
 
     /// Begins the stream in the memory of a mapping, which readers see from now on; chunks that are filled are written to
-    /// it. In a thread that may touch the memory.
+    /// it.
     ///
     /// # Errors
     /// The mapping, if the memory is too small, or there is one already.
@@ -112,7 +112,7 @@ impl Ring {
     }
 
     /// Moves the full chunks into the shared memory, if there is any.
-    pub fn publish(&mut self) {
+    fn publish(&mut self) {
         while self.full != 0 {
             let oldest = self.bytes_of(self.filling.saturating_add(STAGED).saturating_sub(self.full));
             let (Some(Attached { writer, .. }), Some(chunk)) = (&mut self.attached, self.staged.get(oldest))

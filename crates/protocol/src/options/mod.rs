@@ -120,6 +120,13 @@ impl Options {
     }
 }
 
+impl Options {
+    /// Whether packets may go to the targets at all.
+    pub const fn uses_network(&self) -> bool {
+        self.ivshmem.is_none() || self.ivshmem_fallback
+    }
+}
+
 /// The registry, and who is told what is wrong in it.
 struct Reading<'a> {
     registry: &'a mut dyn Registry,

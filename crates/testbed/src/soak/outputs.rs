@@ -83,7 +83,7 @@ impl Outputs {
 
     /// Nothing goes to the network.
     fn is_silent(&self) -> bool {
-        self.options.ivshmem.is_some() && !self.options.ivshmem_fallback
+        !self.options.uses_network()
     }
 
     /// Whether the stream is to go to shared memory.
