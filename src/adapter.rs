@@ -28,7 +28,7 @@ use crate::com::port::new_port;
 use crate::com::stream_resource::PhysicalDevice;
 use crate::com::{Class, ComObject, ComPtr, ObjectRef, Table};
 use crate::kernel::irp::minor_function;
-use crate::kernel::registry::utf16;
+use crate::kernel::object_name::utf16;
 use crate::kernel::status::{check, ntstatus};
 use crate::kernel::{Result, Status, try_box};
 use crate::topology::{self, TopologyMiniport};

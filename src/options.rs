@@ -8,7 +8,8 @@ use protocol::options::{Description, MAX_VALUE, Registry, Stored};
 
 use crate::events;
 use crate::kernel::Status;
-use crate::kernel::registry::{Key, QueryError, Room, utf16};
+use crate::kernel::object_name::utf16;
+use crate::kernel::registry::{Key, QueryError, Room};
 
 /// The longest name of an option.
 const MAX_NAME: usize = 32;

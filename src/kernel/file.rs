@@ -6,12 +6,13 @@ use core::ptr::null_mut;
 
 use wdk_sys::ntddk::{ZwDeviceIoControlFile, ZwOpenFile};
 use wdk_sys::{
-    FILE_READ_DATA, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_DATA, HANDLE,
-    IO_STATUS_BLOCK, OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, SYNCHRONIZE, UNICODE_STRING,
+    FILE_READ_DATA, FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_DATA,
+    IO_STATUS_BLOCK, SYNCHRONIZE,
 };
 
 use super::handle::{Handle, Object};
-use super::status::{Result, Status, check};
+use super::object_name;
+use super::status::{Result, check};
 
 /// An open file; closed when dropped. PASSIVE_LEVEL.
 pub struct File {
@@ -24,30 +25,20 @@ impl File {
     /// # Errors
     /// What the object manager or the device's driver says; `STATUS_INVALID_PARAMETER` for a name that is too long.
     pub fn open(name: &[u16]) -> Result<Self> {
-        let bytes = u16::try_from(size_of_val(name)).map_err(|_| Status::INVALID_PARAMETER)?;
-        let mut name =
-            UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: name.as_ptr().cast_mut() };
-        let mut attributes = OBJECT_ATTRIBUTES {
-            Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
-            ObjectName: &raw mut name,
-            Attributes: OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE,
-            ..OBJECT_ATTRIBUTES::default()
-        };
-        let mut handle: HANDLE = null_mut();
         let mut outcome = no_outcome();
         // SAFETY: all pointers are to live locals, and the name is only read.
-        check(unsafe {
+        let open = |handle, attributes| unsafe {
             ZwOpenFile(
-                &raw mut handle,
+                handle,
                 FILE_READ_DATA | FILE_WRITE_DATA | SYNCHRONIZE,
-                &raw mut attributes,
+                attributes,
                 &raw mut outcome,
                 FILE_SHARE_READ | FILE_SHARE_WRITE,
                 FILE_SYNCHRONOUS_IO_NONALERT,
             )
-        })?;
-        // SAFETY: just opened, as a kernel handle.
-        Ok(Self { handle: unsafe { Handle::new(handle) } })
+        };
+        // SAFETY: ZwOpenFile opens what the attributes name.
+        Ok(Self { handle: unsafe { object_name::open(None, name, open) }? })
     }
 
     /// Sends an I/O control request whose code says `METHOD_BUFFERED`, and waits for its end. How many bytes of `output`

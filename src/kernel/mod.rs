@@ -18,6 +18,7 @@ mod layout;
 pub mod lock;
 pub mod memory;
 pub mod mutex;
+pub mod object_name;
 pub mod pnp_notification;
 pub mod registry;
 pub mod sockaddr;

@@ -1,16 +1,16 @@
 //! Reading values of the driver's registry key, bounded.
 
 use core::mem::offset_of;
-use core::ptr::null_mut;
 
 use wdk_sys::ntddk::{ZwOpenKey, ZwQueryValueKey};
 use wdk_sys::{
-    _KEY_VALUE_INFORMATION_CLASS, HANDLE, KEY_QUERY_VALUE, KEY_VALUE_PARTIAL_INFORMATION,
-    OBJ_CASE_INSENSITIVE, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES, STATUS_OBJECT_NAME_NOT_FOUND, UNICODE_STRING,
+    _KEY_VALUE_INFORMATION_CLASS, KEY_QUERY_VALUE, KEY_VALUE_PARTIAL_INFORMATION,
+    STATUS_OBJECT_NAME_NOT_FOUND,
 };
 
 use super::handle::Handle;
-use super::status::{Result, check};
+use super::object_name::{self, unicode_string};
+use super::status::Result;
 
 /// An open registry key; closed when dropped. PASSIVE_LEVEL.
 pub struct Key {
@@ -56,9 +56,7 @@ impl Key {
     /// # Errors
     /// `STATUS_OBJECT_NAME_NOT_FOUND` when there is no such key, among others.
     pub fn open(path: &[u16]) -> Result<Self> {
-        let mut path = unicode_string(path);
-        let mut attributes = key_attributes(null_mut(), &mut path);
-        open(&mut attributes)
+        open(None, path)
     }
 
     /// Opens a key below this one.
@@ -66,9 +64,7 @@ impl Key {
     /// # Errors
     /// As [`Key::open`].
     pub fn open_subkey(&self, name: &[u16]) -> Result<Self> {
-        let mut name = unicode_string(name);
-        let mut attributes = key_attributes(self.handle.as_raw(), &mut name);
-        open(&mut attributes)
+        open(Some(&self.handle), name)
     }
 
     /// Reads a value: its type and its data.
@@ -80,7 +76,7 @@ impl Key {
         name: &[u16],
         room: &'a mut Room<N>,
     ) -> core::result::Result<(u32, &'a [u8]), QueryError> {
-        let mut name = unicode_string(name);
+        let mut name = unicode_string(name).map_err(|_| QueryError::Unreadable)?;
         let mut needed = 0;
         // SAFETY: the key is open, and the pointers are to live values of the sizes that are given.
         let status = unsafe {
@@ -106,37 +102,10 @@ impl Key {
     }
 }
 
-fn open(attributes: &mut OBJECT_ATTRIBUTES) -> Result<Key> {
-    let mut handle: HANDLE = null_mut();
+/// Opens a key below `root`, or by its absolute path.
+fn open(root: Option<&Handle>, name: &[u16]) -> Result<Key> {
     // SAFETY: the attributes point to a live name and, if any, to an open key.
-    check(unsafe { ZwOpenKey(&raw mut handle, KEY_QUERY_VALUE, attributes) })?;
-    // SAFETY: just opened, as a kernel handle (see `key_attributes`).
-    Ok(Key { handle: unsafe { Handle::new(handle) } })
-}
-
-fn key_attributes(root: HANDLE, name: &mut UNICODE_STRING) -> OBJECT_ATTRIBUTES {
-    OBJECT_ATTRIBUTES {
-        Length: size_of::<OBJECT_ATTRIBUTES>() as u32,
-        RootDirectory: root,
-        ObjectName: name,
-        Attributes: OBJ_KERNEL_HANDLE | OBJ_CASE_INSENSITIVE,
-        ..OBJECT_ATTRIBUTES::default()
-    }
-}
-
-/// A counted string that borrows `units`: it must not outlive them, nor be written through.
-fn unicode_string(units: &[u16]) -> UNICODE_STRING {
-    let bytes = u16::try_from(size_of_val(units)).unwrap_or(u16::MAX - 1);
-    UNICODE_STRING { Length: bytes, MaximumLength: bytes, Buffer: units.as_ptr().cast_mut() }
-}
-
-/// ASCII as UTF-16; `N` is its length.
-pub const fn utf16<const N: usize>(ascii: &[u8; N]) -> [u16; N] {
-    let mut units = [0; N];
-    let mut index = 0;
-    while index < N {
-        units[index] = ascii[index] as u16;
-        index += 1;
-    }
-    units
+    let open = |handle, attributes| unsafe { ZwOpenKey(handle, KEY_QUERY_VALUE, attributes) };
+    // SAFETY: ZwOpenKey opens what the attributes name.
+    Ok(Key { handle: unsafe { object_name::open(root, name, open) }? })
 }
