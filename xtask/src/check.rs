@@ -2,6 +2,7 @@
 
 mod manifests;
 mod tidy;
+mod windows_manifest;
 
 use anyhow::{Result, bail};
 
@@ -9,14 +10,17 @@ use crate::abi;
 use crate::driver::{self, CROSS, with_libclang};
 use crate::prerequisites::{
     ARM64_C_COMPILER, ARM64_C_LIBRARY, EMULATOR, LINUX_ARM64_TARGET, NIGHTLY_MIRI, Need, Policy,
-    WINDOWS_ARM64_TARGET,
+    WINDOWS_ARM64_TARGET, WINDOWS_PROGRAM_X64_TARGET,
 };
 use crate::process::{self, cargo};
 use crate::target::Target;
-use crate::test;
+use crate::{reproducible, test, windows_program};
 
-/// What the checks need besides Rust: the driver has to compile.
-pub const NEEDS: &[Need] = driver::NEEDS;
+/// What the checks need besides Rust: the driver has to compile, and the program for Windows.
+pub fn needs(thorough: bool) -> Vec<Need> {
+    let more = if thorough { THOROUGH_NEEDS } else { &[] };
+    [driver::NEEDS, &[WINDOWS_PROGRAM_X64_TARGET], more].concat()
+}
 
 /// The root workspace.
 const ROOT: &str = ".";
@@ -25,12 +29,18 @@ const ROOT: &str = ".";
 type Step = (&'static str, fn() -> Result<()>);
 
 /// What the thorough checks need beyond that.
-pub const THOROUGH_NEEDS: &[Need] =
+const THOROUGH_NEEDS: &[Need] =
     &[NIGHTLY_MIRI, WINDOWS_ARM64_TARGET, LINUX_ARM64_TARGET, ARM64_C_COMPILER, ARM64_C_LIBRARY, EMULATOR];
 
-/// The memory model: every access that `protocol` makes, and every order of its atomic operations. And another processor.
-const THOROUGH_STEPS: &[Step] =
-    &[("protocol under Miri", miri), ("protocol under loom", loom), ("tests of the arm64 driver", arm64)];
+/// The memory model: every access that `protocol` makes, and every order of its atomic operations. Another directory, and
+/// another processor.
+const THOROUGH_STEPS: &[Step] = &[
+    ("protocol under Miri", miri),
+    ("protocol under loom", loom),
+    ("the same driver from another directory", reproducible::check),
+    ("the manifest for Windows", windows_manifest::check),
+    ("tests of the arm64 driver", arm64),
+];
 
 /// In this order, the quick ones first.
 const STEPS: &[Step] = &[
@@ -39,6 +49,7 @@ const STEPS: &[Step] = &[
     ("declarations of Windows", abi::check),
     ("formatting", formatting),
     ("lints", lints),
+    ("lints of the program for Windows", program_lints),
     ("lints of the driver", driver_lints),
     ("documentation", documentation),
     ("documentation of the driver", driver_documentation),
@@ -72,6 +83,13 @@ fn formatting() -> Result<()> {
 
 fn lints() -> Result<()> {
     run_cargo(ROOT, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
+}
+
+/// What of the program is only there on Windows.
+fn program_lints() -> Result<()> {
+    let triple = windows_program::triple(Target::X64);
+    let arguments = ["clippy", "--package", "screamctl", "--lib", "--bins", "--examples", "--target", triple];
+    run_cargo(ROOT, &[&arguments[..], &["--", "-D", "warnings"]].concat())
 }
 
 /// The driver, and what builds it.

@@ -1,12 +1,13 @@
 //! Builds the driver: `cross/` with the stand-in for `wdk-build`, and a name that Windows expects.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::{Context, Result};
 
 use crate::prerequisites::{LIBCLANG_DIRECTORY, Need};
 use crate::process::{cargo, root, run};
+use crate::reproducible;
 use crate::target::Target;
 
 /// What the build for this computer's processor needs besides Rust.
@@ -64,16 +65,32 @@ pub fn build_rules(target: Target) -> Result<PathBuf> {
 
 /// Builds a package of `cross/`, and gives the file the name that Windows expects.
 fn build_package(name: &str, target: Target, profile: Profile) -> Result<PathBuf> {
+    let linked = build_in(&root(), &target_directory(), name, target, profile)?;
+    let driver = linked.with_extension("sys");
+    fs::copy(&linked, &driver).with_context(|| format!("cannot copy {}", linked.display()))?;
+    Ok(driver)
+}
+
+/// Builds a package of `cross/` from the sources below `root`, and returns what is linked.
+///
+/// # Errors
+/// The build fails.
+pub fn build_in(
+    root: &Path,
+    target_directory: &Path,
+    name: &str,
+    target: Target,
+    profile: Profile,
+) -> Result<PathBuf> {
     let triple = target.windows_triple();
     let mut command = cargo(CROSS, &["build", "--package", name, "--target", triple]);
     if profile == Profile::Release {
         command.arg("--release");
     }
+    command.current_dir(root.join(CROSS)).env("CARGO_TARGET_DIR", target_directory);
+    reproducible::link(reproducible::compile(&mut command, root, target_directory)?, triple)?;
     run(with_libclang(&mut command))?;
-    let directory = target_directory().join(triple).join(profile.directory());
-    let [linked, driver] = ["dll", "sys"].map(|kind| directory.join(name).with_extension(kind));
-    fs::copy(&linked, &driver).with_context(|| format!("cannot copy {}", linked.display()))?;
-    Ok(driver)
+    Ok(target_directory.join(triple).join(profile.directory()).join(name).with_extension("dll"))
 }
 
 /// The directory of the manifest that builds the driver.

@@ -11,11 +11,14 @@ mod demo;
 mod driver;
 mod fuzz;
 mod image;
+mod package;
 mod prerequisites;
 mod process;
+mod reproducible;
 mod target;
 mod test;
 mod testbed;
+mod windows_program;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,6 +70,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Measure the driver: processor time, instructions, memory, file size, and how late packets leave.
     Bench(bench::Arguments),
+    /// Make what users get: the drivers and screamctl for x64 and arm64, signed, in one archive.
+    Package(package::Arguments),
     /// Run every test: the crates', and the scenarios that drive scream.sys in the testbed.
     Test {
         /// The processor of the drivers. On another one than this computer's, the testbed runs in an emulator.
@@ -88,6 +93,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(result) = reproducible::act() {
+        return acted(result);
+    }
     let arguments = Arguments::parse();
     let policy = if arguments.no_install { Policy::Report } else { Policy::Install };
     match run(arguments.command, policy) {
@@ -97,6 +105,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The exit code of what this program was started as.
+fn acted(result: Result<i32>) -> ExitCode {
+    result.map_or_else(
+        |error| {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        },
+        |code| ExitCode::from(u8::try_from(code).unwrap_or(1)),
+    )
 }
 
 fn run(command: Command, policy: Policy) -> Result<()> {
@@ -123,6 +142,10 @@ fn run(command: Command, policy: Policy) -> Result<()> {
             prerequisites::ensure(driver::NEEDS, policy)?;
             bench::run(&arguments)
         }
+        Command::Package(arguments) => {
+            prerequisites::ensure(&package::needs(), policy)?;
+            package::run(&arguments)
+        }
         Command::Test { target } => test::run(target, policy),
         Command::Testbed(arguments) => {
             prerequisites::ensure(arguments.target.testbed_needs(), policy)?;
@@ -134,10 +157,7 @@ fn run(command: Command, policy: Policy) -> Result<()> {
         }
         Command::Abi => abi::run(),
         Command::Check { thorough } => {
-            prerequisites::ensure(check::NEEDS, policy)?;
-            if thorough {
-                prerequisites::ensure(check::THOROUGH_NEEDS, policy)?;
-            }
+            prerequisites::ensure(&check::needs(thorough), policy)?;
             check::run(thorough)
         }
     }

@@ -46,6 +46,17 @@ pub enum Need {
         /// What it is for.
         why: &'static str,
     },
+    /// Packages of Python, in a place of their own.
+    PythonPackages {
+        /// Their names.
+        name: &'static str,
+        /// What they are for.
+        why: &'static str,
+        /// True if they are there.
+        present: fn() -> bool,
+        /// Gets them.
+        install: fn() -> Result<()>,
+    },
 }
 
 /// Where Debian puts the libclang of [`LIBCLANG`].
@@ -137,6 +148,42 @@ pub const PYTHON: Need = Need::Package {
     present: || has_program("python3"),
 };
 
+/// Makes places for packages of Python.
+pub const PYTHON_VENV: Need = Need::Package {
+    name: "python3-venv",
+    why: "it keeps the linker of programs for Windows in a place of its own",
+    present: || output(Command::new("python3").args(["-c", "import ensurepip, venv"])).is_ok(),
+};
+
+/// The standard library for programs on Windows.
+pub const WINDOWS_PROGRAM_X64_TARGET: Need =
+    Need::RustTarget { triple: "x86_64-pc-windows-gnullvm", why: "screamctl is compiled for it" };
+
+/// The standard library for programs on Windows on ARM.
+pub const WINDOWS_PROGRAM_ARM64_TARGET: Need =
+    Need::RustTarget { triple: "aarch64-pc-windows-gnullvm", why: "the arm64 screamctl is compiled for it" };
+
+/// Signs files for Windows.
+pub const OSSLSIGNCODE: Need = Need::Package {
+    name: "osslsigncode",
+    why: "it signs the driver, and verifies signatures",
+    present: || has_program("osslsigncode"),
+};
+
+/// Makes certificates.
+pub const OPENSSL: Need = Need::Package {
+    name: "openssl",
+    why: "it makes the test certificate, and reads others",
+    present: || has_program("openssl"),
+};
+
+/// Runs programs for Windows.
+pub const WINE: Need = Need::Package {
+    name: "wine64",
+    why: "it runs screamctl in tests",
+    present: || Path::new("/usr/lib/wine/wine64").exists(),
+};
+
 /// The compiler that fuzzers need.
 pub const NIGHTLY: Need =
     Need::NightlyComponent { name: "rustc", why: "the fuzzer's instrumentation is not in stable Rust" };
@@ -190,6 +237,11 @@ pub fn ensure(needs: &[Need], policy: Policy) -> Result<()> {
             run(&mut cargo(".", &["install", "--locked", "--version", version, name]))?;
         }
     }
+    for need in &missing {
+        if let Need::PythonPackages { install, .. } = need {
+            install()?;
+        }
+    }
     match missing.iter().find(|need| !need.is_present()) {
         None => Ok(()),
         Some(need) => bail!("still missing after it was installed: {}", need.described()),
@@ -199,7 +251,7 @@ pub fn ensure(needs: &[Need], policy: Policy) -> Result<()> {
 impl Need {
     fn is_present(&self) -> bool {
         match self {
-            Self::Package { present, .. } => present(),
+            Self::Package { present, .. } | Self::PythonPackages { present, .. } => present(),
             Self::RustTarget { triple, .. } => has_target(triple),
             Self::NightlyComponent { name, .. } => has_nightly_component(name),
             Self::CargoCommand { name, .. } => has_program(name),
@@ -212,6 +264,7 @@ impl Need {
             Self::RustTarget { triple, why } => format!("Rust target {triple} ({why})"),
             Self::NightlyComponent { name, why } => format!("{name} of the nightly toolchain ({why})"),
             Self::CargoCommand { name, why, .. } => format!("{name} ({why})"),
+            Self::PythonPackages { name, why, .. } => format!("Python's {name} ({why})"),
         }
     }
 

@@ -7,12 +7,19 @@ use std::env;
 use anyhow::Result;
 
 use crate::driver::{self, CROSS, Profile, with_libclang};
-use crate::prerequisites::{EMULATOR, IPROUTE, Need, PYTHON, Policy, TSHARK, ensure};
+use crate::package;
+use crate::prerequisites::{EMULATOR, IPROUTE, Need, PYTHON, Policy, TSHARK, WINE, ensure};
 use crate::process::{self, cargo};
 use crate::target::Target;
+use crate::windows_program;
 
 /// What the tests need besides the builds.
 const NEEDS: &[Need] = &[EMULATOR, IPROUTE, TSHARK, PYTHON];
+
+/// What those of this computer's processor need besides that: they are of the programs, too.
+fn native_needs() -> Vec<Need> {
+    [package::needs(), vec![WINE]].concat()
+}
 
 /// Lives of the soak in an emulator, which is slow, unless the environment asks for another number.
 const EMULATED_LIVES: &str = "50";
@@ -22,7 +29,8 @@ const EMULATED_LIVES: &str = "50";
 /// # Errors
 /// Something is missing, or the build or a test fails.
 pub fn run(target: Target, policy: Policy) -> Result<()> {
-    ensure(&[target.needs(), target.testbed_needs(), NEEDS].concat(), policy)?;
+    let more = if target == Target::HOST { native_needs() } else { Vec::new() };
+    ensure(&[target.needs(), target.testbed_needs(), NEEDS, &more].concat(), policy)?;
     if target == Target::HOST {
         run_native()?
     } else {
@@ -32,12 +40,17 @@ pub fn run(target: Target, policy: Policy) -> Result<()> {
     Ok(())
 }
 
-/// Builds the released driver and the one that breaks the verifier's rules, and runs the tests of both workspaces.
+/// Builds the released driver, the one that breaks the verifier's rules and the package, and runs the tests of both workspaces.
 fn run_native() -> Result<()> {
     let driver = driver::build(Profile::Release)?;
     let rules = driver::build_rules(Target::HOST)?;
+    let package = package::unpacked_for_tests()?;
+    let on_wine = windows_program::build_example("screamctl", "on_wine")?;
     let mut tests = cargo(".", &["test", "--workspace"]);
-    process::run(tests.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules))?;
+    tests.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules);
+    tests.env("SCREAM_PACKAGE", &package).env("SCREAMCTL_EXE", package::program(&package));
+    tests.env("SCREAMCTL_ON_WINE_EXE", on_wine);
+    process::run(&mut tests)?;
     replay::compare(&driver)?;
     // The stand-in for wdk-build runs on the host, in the workspace of the driver.
     let host = host_triple()?;
