@@ -99,7 +99,7 @@ fn certificates_of_every_kind_sign_and_no_test_certificate_is_in_the_package() {
     let (package, output) = made(&Signer::new(identity, None).unwrap());
     assert!(!folder_of(&output).join("certificate").exists());
     assert_eq!(package.signer, "acme");
-    assert_eq!(package.files.len(), 13);
+    assert_eq!(package.files.len(), 15);
 }
 
 #[test]

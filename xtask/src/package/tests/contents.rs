@@ -153,7 +153,7 @@ fn two_packages_of_the_same_version_differ_in_signatures_only() {
             }
         }
     }
-    assert_eq!(unsigned, 7);
+    assert_eq!(unsigned, 9);
 }
 
 #[test]
