@@ -210,7 +210,13 @@ pub enum Policy {
 /// # Errors
 /// Something is missing and may not or cannot be installed. The message names it.
 pub fn ensure(needs: &[Need], policy: Policy) -> Result<()> {
-    let missing: Vec<_> = needs.iter().filter(|need| !need.is_present()).collect();
+    let mut missing: Vec<&Need> = Vec::new();
+    // A list that is made of others may name a thing twice.
+    for need in needs.iter().filter(|need| !need.is_present()) {
+        if !missing.iter().any(|other| other.described() == need.described()) {
+            missing.push(need);
+        }
+    }
     if missing.is_empty() {
         return Ok(());
     }

@@ -3,8 +3,8 @@
 //! It is the same program on the same [`ThisComputer`]. Only where the SetupAPI of wine 8 falls short of Windows it is told
 //! what it needs in its own terms:
 //!
-//! - it knows neither the version in a models section's name (`NTamd64.10.0...19041`), nor `SourceDisksFiles.amd64`, nor
-//!   directory 13: the INF is rewritten without them, so that files go to a folder as the driver store has them;
+//! - it knows neither the version in a models section's name (`NTamd64.10.0...19041`), nor directory 13: the INF is
+//!   rewritten without them, so that files go to a folder as the driver store has them;
 //! - it keeps an INF under its own name: the rewritten one is called as Windows would call it, `oem0.inf`;
 //! - it does not note which version a driver has: that is read from the INF that it says the driver came with;
 //! - it cannot be told to accept test certificates, and loads no driver anyway.
@@ -24,9 +24,8 @@ mod on_wine {
     };
 
     /// What is written differently for wine.
-    const TERMS: [(&str, &str); 4] = [
+    const TERMS: [(&str, &str); 3] = [
         (".10.0...19041", ""),
-        ("[SourceDisksFiles.amd64]", "[SourceDisksFiles]"),
         ("= 13, x64", r"= 11, DriverStore\FileRepository\scream.inf_amd64_wine\x64"),
         (r"%13%\x64", r"%11%\DriverStore\FileRepository\scream.inf_amd64_wine\x64"),
     ];

@@ -22,7 +22,7 @@ pub use description::{
     TTL, UNICAST_IPV4, UNICAST_PORT, UNICAST_SRC_IPV4, UNICAST_SRC_PORT, USE_IVSHMEM,
 };
 pub use targets::{MAX_TARGETS, Targets};
-pub use value::Stored;
+pub use value::{REG_DWORD, REG_MULTI_SZ, REG_SZ, Stored};
 
 use address::Interface;
 use value::{MAX_TEXT, Reason, Value};

@@ -3,11 +3,11 @@
 use core::ffi::CStr;
 
 /// `REG_SZ`: UTF-16 text.
-const REG_SZ: u32 = 1;
+pub const REG_SZ: u32 = 1;
 /// `REG_DWORD`: 32 bits, low byte first.
-const REG_DWORD: u32 = 4;
+pub const REG_DWORD: u32 = 4;
 /// `REG_MULTI_SZ`: UTF-16 texts, each with a NUL after it, and an empty one after the last.
-const REG_MULTI_SZ: u32 = 7;
+pub const REG_MULTI_SZ: u32 = 7;
 
 /// Characters of the longest text that means something, `[IPv6 address%interface]:port`.
 pub(super) const MAX_TEXT: usize = "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%16777215]:65535".len();

@@ -26,6 +26,8 @@ pub struct Inventory {
     pub packages: Vec<StoredPackage>,
     /// Whose driver the service loads.
     pub service: ServiceOwner,
+    /// Whether that driver is loaded.
+    pub is_loaded: bool,
     /// The device nodes of the older driver.
     pub old_nodes: Vec<Node>,
     /// Its packages in the driver store.
@@ -41,8 +43,10 @@ impl Inventory {
         let old_nodes = computer.nodes(OLD_HARDWARE_ID)?;
         let nodes = computer.nodes(HARDWARE_ID)?;
         let service = computer.service(SERVICE)?;
+        let is_loaded = service.as_ref().is_some_and(|service| service.running);
         let image_path = service.map(|service| service.image_path).unwrap_or_default();
         Ok(Self {
+            is_loaded,
             service: owner(&image_path, &nodes, &old_nodes),
             nodes,
             packages: computer.packages(&[HARDWARE_ID])?,

@@ -1,7 +1,7 @@
 //! `screamctl status`: what is installed, in a few lines that need no rights.
 
 use super::inventory::{Inventory, ServiceOwner, test_certificates};
-use super::{HARDWARE_ID, Result, SERVICE};
+use super::{HARDWARE_ID, Result};
 use crate::Outcome;
 use crate::computer::{CertificateStore, Computer, Endpoint, EndpointState, Node};
 use crate::console::Console;
@@ -25,8 +25,8 @@ pub fn run(computer: &mut dyn Computer, console: &mut dyn Console) -> Result {
     if inventory.nodes.is_empty() {
         console.step("device", "none: install Scream with \"screamctl install\"");
     }
+    console.step("service", &service_line(&inventory));
     for (about, line) in [
-        ("service", service_line(&inventory, computer)),
         ("playback", playback_line(computer)),
         ("options", options_line(computer)),
         ("certificate", certificate_line(computer)),
@@ -52,15 +52,14 @@ fn node_line(node: &Node) -> String {
     format!("{instance_id}, {version}: {state}")
 }
 
-fn service_line(inventory: &Inventory, computer: &dyn Computer) -> Result<String> {
-    let running = computer.service(SERVICE)?.is_some_and(|service| service.running);
-    let state = if running { "loaded" } else { "not loaded" };
-    Ok(match &inventory.service {
+fn service_line(inventory: &Inventory) -> String {
+    let state = if inventory.is_loaded { "loaded" } else { "not loaded" };
+    match &inventory.service {
         ServiceOwner::Nobody => "none".to_owned(),
         ServiceOwner::This => state.to_owned(),
         ServiceOwner::Older => format!("of the older driver, {state}"),
         ServiceOwner::Stranger(file) => format!("of another driver, {state}: {file}"),
-    })
+    }
 }
 
 fn playback_line(computer: &dyn Computer) -> Result<String> {

@@ -1,12 +1,12 @@
 //! The device, its driver, and what Windows demands of it.
 
+use driver_package::layout::DRIVER_FILE;
+
 use super::report::Report;
 use crate::commands::{HARDWARE_ID, OLD_HARDWARE_ID, SERVICE};
 use crate::computer::{ApiError, Computer, Node};
 use crate::failure::{self, Failure};
 
-/// The file that may wait for a restart.
-const DRIVER_FILE: &str = "scream.sys";
 /// `CM_PROB_UNSIGNED_DRIVER`: the signature is not accepted.
 const UNSIGNED: u32 = 52;
 

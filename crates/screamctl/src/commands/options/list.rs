@@ -1,9 +1,8 @@
 //! `options list` and `options get`: what is stored, and what holds.
 
-use protocol::options::{DESCRIPTIONS, Description};
+use protocol::options::{DESCRIPTIONS, Description, REG_DWORD};
 
 use super::settings::{Ignored, Reading, Settings, meaningless, text};
-use super::values::REG_DWORD;
 use super::{names, values};
 use crate::Outcome;
 use crate::commands::{Result, table};

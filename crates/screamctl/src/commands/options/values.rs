@@ -1,14 +1,11 @@
 //! Values as the user writes and reads them, and as the registry holds them.
 
-use protocol::options::{Description, INTERFACE, TARGETS, UNICAST_IPV4, UNICAST_SRC_IPV4};
+use protocol::options::{
+    Description, INTERFACE, REG_DWORD, REG_MULTI_SZ, REG_SZ, TARGETS, UNICAST_IPV4, UNICAST_SRC_IPV4,
+};
 
 use super::settings::text;
 use crate::computer::StoredValue;
-
-const REG_SZ: u32 = 1;
-/// A number of 32 bits, low byte first.
-pub const REG_DWORD: u32 = 4;
-const REG_MULTI_SZ: u32 = 7;
 
 /// Characters of a text that are shown.
 const SHOWN: usize = 64;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use protocol::options::{DEFAULT_PORT, MULTICAST, TARGETS, UNICAST_IPV4, UNICAST_PORT};
 
-pub use way::{Chosen, Way, find};
+pub use way::{Chosen, Way, find, is_link_local};
 
 use super::options::{Reading, Settings, entries, quoted, why, without_network};
 use super::{Result, rights, table};

@@ -71,7 +71,7 @@ pub fn find(
     }
     if let Some(index) = interface {
         connected(index, interfaces)?;
-    } else if is_link_local(target) {
+    } else if is_link_local(target.ip()) {
         return Err(Failure::new(
             "an address that begins with fe80 needs the index of an interface",
             format!("write [{}%INDEX]:{}", target.ip(), target.port()),
@@ -118,8 +118,9 @@ fn connected(index: u32, interfaces: &[Interface]) -> Result<String> {
     ))
 }
 
-fn is_link_local(target: SocketAddr) -> bool {
-    matches!(target, SocketAddr::V6(target) if target.ip().is_unicast_link_local())
+/// Whether an address means something on one link only: the index of an interface goes with it.
+pub fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn explain(error: ApiError) -> Failure {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use protocol::Options;
 use socket2::{Domain, Socket, Type};
 
-use crate::commands::targets::Chosen;
+use crate::commands::targets::{Chosen, is_link_local};
 use crate::computer::Interface;
 
 /// Opens a socket that reaches a target as the options say.
@@ -58,10 +58,6 @@ fn local(target: SocketAddr, chosen: Chosen, port: u16, interfaces: &[Interface]
         local.set_scope_id(chosen.interface.unwrap_or_default());
     }
     local
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 /// Groups have no route that would say it.

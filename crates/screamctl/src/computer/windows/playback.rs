@@ -136,22 +136,11 @@ fn mix_of(client: &IAudioClient) -> ApiResult<Mix> {
         // SAFETY: the format says that it is of this kind and so long. It may lie at any address.
         unsafe { format.cast::<WAVEFORMATEXTENSIBLE>().read_unaligned() }.dwChannelMask
     } else {
-        mask_of(plain.nChannels)
+        u32::from(protocol::default_mask(plain.nChannels))
     };
     // SAFETY: the format is the caller's, and it is not used after this.
     unsafe { CoTaskMemFree(Some(format.cast_const().cast())) };
     Ok(Mix { rate: plain.nSamplesPerSec, channels: plain.nChannels, mask })
-}
-
-/// The speakers of a format that does not tell them.
-fn mask_of(channels: u16) -> u32 {
-    const FRONT_LEFT_AND_RIGHT: u32 = 0x3;
-    const FRONT_CENTER: u32 = 0x4;
-    match channels {
-        1 => FRONT_CENTER,
-        2 => FRONT_LEFT_AND_RIGHT,
-        _ => 0,
-    }
 }
 
 /// The format of a stream of 32-bit floating-point samples.
