@@ -1,0 +1,3 @@
+//! `scream`: plays what Scream sends.
+
+fn main() {}

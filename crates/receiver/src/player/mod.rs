@@ -1,0 +1,5 @@
+//! When each frame is heard.
+
+pub mod status;
+pub mod supply;
+pub mod thread;
