@@ -17,6 +17,7 @@ pub mod delivery;
 pub mod moment;
 pub mod outputs;
 pub mod player;
+pub mod simulation;
 pub mod speakers;
 
 pub use delivery::Delivery;
