@@ -30,6 +30,11 @@ impl Memberships {
         self.joined.values().map(|interface| interface.name.as_str()).collect()
     }
 
+    /// The interfaces that are wanted.
+    pub fn wanted(&self) -> &Wanted {
+        &self.wanted
+    }
+
     /// Joins where the group should be joined, and leaves where it should not. Says what has changed, and why an interface
     /// did not let it join.
     pub fn update(

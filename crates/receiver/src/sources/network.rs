@@ -71,8 +71,11 @@ impl Socket {
         }
         let mut memberships = Memberships::new(group, wanted.clone());
         let (_, refusal) = memberships.update(&SockRef::from(&socket), &present);
-        if memberships.names().is_empty() {
-            return Err(nowhere(group, &wanted, &present, refusal));
+        // An interface that is down is waited for: this program may be started before the network.
+        if let Some(error) = refusal
+            && memberships.names().is_empty()
+        {
+            return Err(nowhere(group, &wanted, &present, &error));
         }
         let now = Moment::now();
         let group = Group { memberships, look_at: now + LOOK, renew_at: now + RENEW, news: Vec::new() };
@@ -114,7 +117,10 @@ impl Group {
 impl Source for Socket {
     fn name(&self) -> String {
         match &self.group {
-            Some(group) => format!("{} on {}", self.address, group.memberships.names().join(", ")),
+            Some(group) => match group.memberships.names()[..] {
+                [] => format!("{}, once {} is up", self.address, group.memberships.wanted()),
+                ref names => format!("{} on {}", self.address, names.join(", ")),
+            },
             None => format!("{}, unicast", self.address),
         }
     }
@@ -255,13 +261,7 @@ fn not_bound(address: SocketAddr, error: &io::Error) -> SourceError {
 }
 
 /// That a group could not be joined on any interface.
-fn nowhere(group: IpAddr, wanted: &Wanted, present: &[Interface], refusal: Option<io::Error>) -> SourceError {
+fn nowhere(group: IpAddr, wanted: &Wanted, present: &[Interface], error: &io::Error) -> SourceError {
     let all = interfaces::shown(present);
-    SourceError(match refusal {
-        Some(error) => format!("{group} cannot be joined on {wanted}: {error}; there are {all}"),
-        None if *wanted == Wanted::Any => {
-            format!("no interface is up that could hear {group}; connect a network; there are {all}")
-        }
-        None => format!("{wanted} is down; turn it on, or choose another with -i; there are {all}"),
-    })
+    SourceError(format!("{group} cannot be joined on {wanted}: {error}; there are {all}"))
 }
