@@ -115,7 +115,9 @@ impl Watch {
         while !thread.is_finished() {
             self.tell(TICK);
             let now = Moment::now();
-            self.report.tick(now);
+            if !self.stop.load(Ordering::Relaxed) {
+                self.report.tick(now);
+            }
             self.give_hint(now.since(start));
             if let Some(error) = self.report.failure() {
                 self.stop.store(true, Ordering::Relaxed);

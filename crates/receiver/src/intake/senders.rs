@@ -36,6 +36,8 @@ pub enum Admission {
 pub struct Senders {
     hearing: Hearing,
     places: [Option<Place>; MAX_VOICES as usize],
+    /// A sender that may be about to take the place of another with the same address, and since when it sends.
+    successor: Option<Place>,
     named: Named,
 }
 
@@ -48,7 +50,7 @@ struct Place {
 impl Senders {
     /// Nobody yet.
     pub fn new(hearing: Hearing) -> Self {
-        Self { hearing, places: [None; MAX_VOICES as usize], named: Named::default() }
+        Self { hearing, places: [None; MAX_VOICES as usize], successor: None, named: Named::default() }
     }
 
     /// Whether a packet of this sender is heard that has come now.
@@ -70,6 +72,9 @@ impl Senders {
             .or_else(|| places.iter().position(free))
         else {
             let notice = if mix { Notice::TooMany(sender) } else { Notice::Second(sender) };
+            if self.may_succeed(sender, now) {
+                return Admission::Ignored(None);
+            }
             return self.ignore(notice, sender, now);
         };
         places[voice] = Some(Place { sender, last: now });
@@ -83,6 +88,20 @@ impl Senders {
             }
             _ => true,
         }
+    }
+
+    /// Whether a sender that is not heard may have a new socket, whose packets come before those of the old one are missed. It
+    /// is not worth a word unless both go on.
+    fn may_succeed(&mut self, sender: Sender, now: Moment) -> bool {
+        if !self.places.iter().flatten().any(|place| place.sender.ip() == sender.ip()) {
+            return false;
+        }
+        let since = match self.successor {
+            Some(place) if place.sender == sender => place.last,
+            _ => now,
+        };
+        self.successor = Some(Place { sender, last: since });
+        now.since(since) < RELEASE_TO_SAME
     }
 
     fn ignore(&mut self, notice: Notice, sender: Sender, now: Moment) -> Admission {
@@ -172,7 +191,6 @@ mod tests {
                 (1, "10.0.0.6:1", NAMED),
                 (6, "10.0.0.5:1", HEARD),
                 (7, "10.0.0.6:1", IGNORED),
-                (8, "10.0.0.5:2", NAMED),
             ],
         );
     }
@@ -191,14 +209,29 @@ mod tests {
     }
 
     #[test]
-    fn the_same_computer_with_another_port_is_heard_after_a_quarter_of_a_second() {
+    fn the_same_computer_with_another_port_is_heard_after_a_quarter_of_a_second_without_a_word() {
         check(
             Hearing::First,
             &[
                 (0, "10.0.0.5:1", NEW),
-                (249, "10.0.0.5:2", NAMED),
+                (249, "10.0.0.5:2", IGNORED),
                 (250, "10.0.0.5:2", NEW),
-                (251, "10.0.0.5:1", NAMED),
+                (251, "10.0.0.5:1", IGNORED),
+            ],
+        );
+    }
+
+    #[test]
+    fn two_senders_of_the_same_computer_are_named_once_they_both_go_on() {
+        check(
+            Hearing::First,
+            &[
+                (0, "10.0.0.5:1", NEW),
+                (10, "10.0.0.5:2", IGNORED),
+                (150, "10.0.0.5:1", HEARD),
+                (259, "10.0.0.5:2", IGNORED),
+                (260, "10.0.0.5:2", NAMED),
+                (261, "10.0.0.5:2", IGNORED),
             ],
         );
     }
@@ -211,7 +244,7 @@ mod tests {
             &[
                 (0, "10.0.0.6:1", NAMED),
                 (1, "10.0.0.5:1", NEW),
-                (2, "10.0.0.5:2", NAMED),
+                (2, "10.0.0.5:2", IGNORED),
                 (3, "10.0.0.5:1", HEARD),
             ],
         );

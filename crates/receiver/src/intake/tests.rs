@@ -36,7 +36,7 @@ impl Fixture {
     }
 
     fn take(&mut self, milliseconds: u64, from: u16, bytes: &[u8]) {
-        let sender = Sender::Address(([10, 0, 0, 5], from).into());
+        let sender = Sender::Address(([10, 0, 0, from as u8], from).into());
         let arrived = Moment(1_000_000_000) + Duration::from_millis(milliseconds);
         let datagram = Datagram { sender, arrived, bytes };
         self.intake.take(&datagram, &mut self.basket).expect("the basket takes everything");
@@ -105,9 +105,9 @@ fn the_second_sender_is_said_once_and_not_delivered() {
     assert_eq!(
         fixture.notices(),
         [
-            "hears 10.0.0.5:1",
+            "hears 10.0.0.1:1",
             "the stream has 48000 Hz, 16 bits, 2 channels",
-            "ignored: 10.0.0.5:2 sends, too; --mix plays all, --source picks one"
+            "ignored: 10.0.0.2:2 sends, too; --mix plays all, --source picks one"
         ]
     );
 }
@@ -149,8 +149,8 @@ fn what_is_held_at_the_end_is_delivered_and_what_another_sender_left_is_not() {
     let mut fixture = Fixture::new(Hearing::First);
     fixture.take(0, 1, &STEREO);
     fixture.take(6, 1, &MONO);
-    fixture.take(500, 2, &STEREO);
-    fixture.take(506, 2, &MONO);
+    fixture.take(1_006, 2, &STEREO);
+    fixture.take(1_012, 2, &MONO);
     fixture.intake.finish(&mut fixture.basket).expect("the basket takes everything");
     let stereo = (0, &STEREO[5..]);
     assert_eq!(fixture.delivered(), [stereo, stereo, (0, &MONO[5..])]);
@@ -179,12 +179,14 @@ fn no_datagram_of_any_size_and_content_does_harm() {
         state
     };
     for step in 0..20_000 {
-        let length = chance() as usize % (MAX_PACKET + 40);
+        let mut length = chance() as usize % (MAX_PACKET + 40);
+        // Most of them are nearly right: few formats, and whole frames.
+        if !chance().is_multiple_of(4) {
+            length = length / 4 * 4 + 1;
+        }
         let mut bytes: Vec<u8> = (0..length).map(|_| chance() as u8).collect();
-        // Most of them are nearly right.
-        for (byte, likely) in bytes.iter_mut().zip([1, 16 + 8 * (chance() as u8 % 3), 1 + chance() as u8 % 8])
-        {
-            if !chance().is_multiple_of(8) {
+        for (byte, likely) in bytes.iter_mut().zip([1, 16, 1 + chance() as u8 % 2, 3, 0]) {
+            if !chance().is_multiple_of(16) {
                 *byte = likely;
             }
         }
@@ -196,5 +198,5 @@ fn no_datagram_of_any_size_and_content_does_harm() {
     let held = fixture.intake.voices.iter_mut().filter_map(Voice::take_held).count() as u64;
     assert_eq!(totals.received, 20_000);
     assert_eq!(refused + totals.delivered + totals.ignored + totals.stray + held, 20_000);
-    assert!(totals.delivered > 200 && totals.stray > 200 && totals.ignored > 200, "{totals:?}");
+    assert!(totals.delivered > 1_000 && totals.stray > 1_000 && totals.ignored > 1_000, "{totals:?}");
 }

@@ -58,9 +58,10 @@ impl Meter {
         self.bar.suspend(|| eprintln!("{line}"));
     }
 
-    /// Takes it off the screen.
+    /// Leaves it on the screen as it is. It could not be found again there: the `^C` that has ended the program stands below.
     pub fn end(self) {
-        self.bar.finish_and_clear();
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        eprintln!();
     }
 }
 

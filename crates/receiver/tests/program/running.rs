@@ -250,6 +250,13 @@ pub fn sender_to(port: u16) -> UdpSocket {
     socket
 }
 
+/// A socket that sends to a port of this computer, as if it were on another one.
+pub fn other_sender_to(port: u16) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a socket");
+    socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).expect("an address");
+    socket
+}
+
 /// A format of 48 000 Hz.
 pub fn format(bits: u16, channels: u16) -> StreamFormat {
     StreamFormat::new(48_000, bits, channels, protocol::default_mask(channels)).expect("a format")

@@ -1,6 +1,6 @@
 //! Several senders: one is heard, the others are named.
 
-use crate::running::{Scream, format, free_port, packets, sender_to};
+use crate::running::{Scream, format, free_port, other_sender_to, packets, sender_to};
 
 /// A packet of a few frames with this byte.
 fn packet(byte: u8) -> Vec<u8> {
@@ -11,7 +11,7 @@ fn packet(byte: u8) -> Vec<u8> {
 fn the_second_sender_is_named_once_and_not_played() {
     let port = free_port();
     let scream = Scream::start(&["-u", "-i", "127.0.0.1", "-p", &port.to_string(), "-o", "raw", "--stats"]);
-    let (first, second) = (sender_to(port), sender_to(port));
+    let (first, second) = (sender_to(port), other_sender_to(port));
     for _ in 0..5 {
         first.send(&packet(1)).expect("it is sent");
         second.send(&packet(2)).expect("it is sent");
@@ -30,7 +30,7 @@ fn the_second_sender_is_named_once_and_not_played() {
 #[test]
 fn the_sender_that_is_picked_is_heard_even_if_another_was_first() {
     let port = free_port();
-    let (first, second) = (sender_to(port), sender_to(port));
+    let (first, second) = (sender_to(port), other_sender_to(port));
     let picked = second.local_addr().expect("it has an address").to_string();
     let arguments = ["-u", "-i", "127.0.0.1", "-p", &port.to_string(), "-o", "raw", "--source", &picked];
     let scream = Scream::start(&arguments);
@@ -49,7 +49,7 @@ fn many_senders_neither_fill_the_terminal_nor_stop_the_first_one() {
     let first = sender_to(port);
     for count in 1..=300 {
         first.send(&packet(1)).expect("it is sent");
-        sender_to(port).send(&packet(2)).expect("it is sent");
+        other_sender_to(port).send(&packet(2)).expect("it is sent");
         scream.wait_for_bytes(40 * count);
     }
     first.send(&packet(1)).expect("it is sent");
