@@ -268,3 +268,82 @@ fn in_one_line(error: &str) -> String {
     });
     format!("{} (scream --help shows what is accepted)\n", paragraphs.collect::<Vec<_>>().join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn orders(line: &str) -> Orders {
+        let arguments = std::iter::once("scream").chain(line.split_whitespace()).map(OsString::from);
+        match parse(arguments.collect()) {
+            Parsed::Orders(orders) => *orders,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn listens(line: &str, expected: &Listening) {
+        assert_eq!(orders(line).listening, *expected, "{line}");
+    }
+
+    #[track_caller]
+    fn latencies(line: &str, target: u64, most: u64) {
+        let settings = orders(line).settings;
+        let expected = (Duration::from_millis(target), Duration::from_millis(most));
+        assert_eq!((settings.target, settings.most), expected, "{line}");
+    }
+
+    #[test]
+    fn the_command_lines_of_the_older_receiver_mean_what_they_meant() {
+        let all = Wanted::Any;
+        let usual = Listening::Multicast { group: MULTICAST.into(), port: 4010, interface: all.clone() };
+        listens("", &usual);
+        listens("-o pulse -s speakers -n Windows -t 100 -v -v", &usual);
+        listens("-u -p 4011", &Listening::Unicast { port: 4011, interface: all.clone() });
+        listens("-u -i eth0", &Listening::Unicast { port: 4010, interface: Wanted::Named("eth0".into()) });
+        let group = [239, 255, 77, 78].into();
+        listens("-g 239.255.77.78", &Listening::Multicast { group, port: 4010, interface: all.clone() });
+        listens("-m /dev/shm/scream", &Listening::SharedMemory("/dev/shm/scream".into()));
+        listens("-P", &Listening::Sniffed { port: 4010, group: None, interface: all });
+        let orders = orders("-o jack -c -n scream -d hw:1 -vv");
+        assert_eq!(
+            (orders.output, orders.connect, orders.name, orders.device, orders.verbose),
+            (Some(OutputKind::Jack), false, Some("scream".into()), Some("hw:1".into()), 2)
+        );
+    }
+
+    #[test]
+    fn a_group_can_be_one_of_ipv6() {
+        let group = |line| match orders(line).listening {
+            Listening::Multicast { group, .. } => group.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(group("-g multicast6"), "ff15::efff:4d4d");
+        assert_eq!(group("-g ff02::7"), "ff02::7");
+        assert_eq!(group("-i 2001:db8::7"), "ff15::efff:4d4d");
+        assert_eq!(group("-i 2001:db8::7 -g multicast"), "239.255.77.77");
+    }
+
+    #[test]
+    fn a_latency_that_is_not_given_makes_room_for_the_other() {
+        latencies("", 50, 200);
+        latencies("-t 150", 150, 200);
+        latencies("-t 500", 500, 500);
+        latencies("-l 30", 30, 30);
+        latencies("-t 20 -l 20", 20, 20);
+    }
+
+    #[test]
+    fn a_sender_is_picked_with_or_without_its_port() {
+        let hearing = |line| orders(line).hearing;
+        let only =
+            |address: &str, port| Hearing::Only { address: address.parse().expect("an address"), port };
+        assert_eq!(hearing(""), Hearing::First);
+        assert_eq!(hearing("--mix"), Hearing::Mix);
+        assert_eq!(hearing("--source 10.0.0.5"), only("10.0.0.5", None));
+        assert_eq!(hearing("--source 10.0.0.5:7"), only("10.0.0.5", Some(7)));
+        assert_eq!(hearing("--source 2001:db8::7"), only("2001:db8::7", None));
+        assert_eq!(hearing("--source [2001:db8::7]"), only("2001:db8::7", None));
+        assert_eq!(hearing("--source [2001:db8::7]:9"), only("2001:db8::7", Some(9)));
+    }
+}

@@ -20,7 +20,7 @@ use crate::arguments::{self, Orders, Parsed};
 use crate::intake::Intake;
 use crate::intake::counters::Counters;
 use crate::player::thread::Event;
-use crate::report::{Manner, News, Report, Watched};
+use crate::report::{Manner, News, Report, Watched, tell};
 use crate::sources;
 use receiving::Receiving;
 use target::Target;
@@ -39,6 +39,9 @@ const HINT: Duration = Duration::from_secs(10);
 /// How long the end may take: whoever reads our output may have stopped.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How much may wait to be told; more is left out, for a terminal that stands still must not stop the music.
+const UNTOLD: usize = 256;
+
 /// Does what the command line says, and returns the exit code.
 pub fn run(arguments: Vec<OsString>) -> i32 {
     match arguments::parse(arguments) {
@@ -48,13 +51,13 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
             DONE
         }
         Parsed::Misuse(wrong) => {
-            eprint!("{wrong}");
+            tell(&wrong);
             MISUSED
         }
         Parsed::Orders(orders) => match play(&orders) {
             Ok(()) => DONE,
             Err(error) => {
-                eprintln!("error: {error:#}");
+                tell(&format!("error: {error:#}\n"));
                 FAILED
             }
         },
@@ -64,8 +67,8 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
 fn play(orders: &Orders) -> Result<()> {
     let stop = stopped_by_signals()?;
     let source = sources::open(&orders.listening, orders.settings.most)?;
-    let (tell, news) = mpsc::channel();
-    let target = Target::choose(orders, &tell, &stop)?;
+    let (news_to, news) = mpsc::sync_channel(UNTOLD);
+    let target = Target::choose(orders, &news_to, &stop)?;
     let counters = Arc::new(Counters::default());
     let (happened, events) = mpsc::channel();
     let (listening, playing, hint) = (source.name(), target.name(), source.hint());
@@ -79,7 +82,7 @@ fn play(orders: &Orders) -> Result<()> {
         intake,
         sink,
         counters: Arc::clone(&counters),
-        news: tell,
+        news: news_to,
         stop: Arc::clone(&stop),
     };
     let thread = thread::spawn(move || receiving.run());

@@ -23,6 +23,9 @@ const RIFF_HEADER: u64 = 8;
 /// The most bytes that a file counts: its sizes are numbers of 32 bits, and a whole number of pairs.
 const MOST_BYTES: u64 = 0xFFFF_FFFE;
 
+/// The most files: a sender whose format never stays the same must not fill the disk with them.
+const MOST_FILES: u32 = 1_000;
+
 /// WAV files that are being written.
 pub struct WavFiles {
     path: PathBuf,
@@ -64,6 +67,11 @@ impl WavFiles {
     /// Ends the file and begins the next one.
     fn go_on(&mut self, format: StreamFormat, why: &str) -> io::Result<()> {
         self.file.finish().map_err(|error| naming(&self.current(), error))?;
+        if self.count == MOST_FILES {
+            let text =
+                format!("{why}: there are {MOST_FILES} files already, which is as many as there may be");
+            return Err(io::Error::other(text));
+        }
         self.count += 1;
         let path = self.current();
         (self.say)(format!("{why}: goes on in {}", path.display()));

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -31,7 +31,7 @@ pub struct Receiving {
     /// What is counted.
     pub counters: Arc<Counters>,
     /// Who is told what happens.
-    pub news: Sender<News>,
+    pub news: SyncSender<News>,
     /// True when it should end.
     pub stop: Arc<AtomicBool>,
 }
@@ -68,12 +68,12 @@ impl Receiving {
         Ok(())
     }
 
-    /// Tells what has happened. Nobody is left to be told at the very end.
+    /// Tells what has happened, if anybody listens.
     fn tell(&mut self) {
         self.counters.set_missed(self.source.missed());
         let source = self.source.news().into_iter().map(News::Source);
         for news in source.chain(self.intake.notices().map(News::Intake)) {
-            let _ = self.news.send(news);
+            let _ = self.news.try_send(news);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, SyncSender};
 
 use anyhow::{Result, anyhow, bail};
 use rtrb::RingBuffer;
@@ -34,11 +34,11 @@ impl Target {
     ///
     /// # Errors
     /// There is none, or it cannot be used. One that may still come is waited for.
-    pub fn choose(orders: &Orders, tell: &Sender<News>, stop: &Arc<AtomicBool>) -> Result<Self> {
+    pub fn choose(orders: &Orders, tell: &SyncSender<News>, stop: &Arc<AtomicBool>) -> Result<Self> {
         let Some(kind) = &orders.output else { return first(orders) };
         let tell = tell.clone();
-        // Nobody is left to be told at the very end.
-        let say: recorder::Say = Box::new(move |text| drop(tell.send(News::Files(text))));
+        // If nobody listens, it is not told.
+        let say: recorder::Say = Box::new(move |text| drop(tell.try_send(News::Files(text))));
         match recorder::open(kind, say)? {
             Some(recorder) if orders.hearing == Hearing::Mix => {
                 let name = recorder.name();

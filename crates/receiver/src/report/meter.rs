@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::StreamFormat;
 
-use super::{Snapshot, milliseconds};
+use super::{Snapshot, milliseconds, tell};
 use crate::speakers::{self, Speaker};
 
 /// What a level falls by each time, in dB: the eye does not follow faster.
@@ -55,13 +55,13 @@ impl Meter {
 
     /// Prints a line above.
     pub fn above(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| tell(&format!("{line}\n")));
     }
 
     /// Leaves it on the screen as it is. It could not be found again there: the `^C` that has ended the program stands below.
     pub fn end(self) {
         self.bar.set_draw_target(ProgressDrawTarget::hidden());
-        eprintln!();
+        tell("\n");
     }
 }
 

@@ -77,7 +77,7 @@ pub struct Mean {
 impl Report {
     /// Begins with a line that says what is heard and played on.
     pub fn start(manner: Manner, watched: Watched, listening: &str, playing: &str, now: Moment) -> Self {
-        eprintln!("listens to {listening}; {playing}");
+        tell(&format!("listens to {listening}; {playing}\n"));
         let meter = (io::stderr().is_terminal() && !manner.json).then(Meter::new);
         let mut report = Self {
             manner,
@@ -117,7 +117,7 @@ impl Report {
         if let Some(meter) = &mut self.meter {
             meter.show(&snapshot, levels.as_ref());
         } else if is_due && self.manner.verbose >= 2 {
-            eprintln!("{}", meter::figures(&snapshot));
+            tell(&format!("{}\n", meter::figures(&snapshot)));
         }
         if is_due {
             self.json(&Line::status(&snapshot, levels.as_ref()));
@@ -131,7 +131,7 @@ impl Report {
         }
         let snapshot = self.snapshot(now, false);
         if self.manner.stats {
-            eprint!("{}", table::of(&snapshot, self.delays));
+            tell(&table::of(&snapshot, self.delays));
         }
         self.json(&Line::totals(&snapshot, self.delays));
     }
@@ -150,7 +150,7 @@ impl Report {
     fn line(&self, text: &str) {
         match &self.meter {
             Some(meter) => meter.above(text),
-            None => eprintln!("{text}"),
+            None => tell(&format!("{text}\n")),
         }
     }
 
@@ -161,6 +161,11 @@ impl Report {
             self.failure = Some(error);
         }
     }
+}
+
+/// Tells people. Where nobody is left to be told, the work goes on: a terminal may be closed during a recording.
+pub fn tell(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 fn print(line: &Line<'_>) -> io::Result<()> {

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
-use crate::running::{Scream, audio, format, free_port, packets, scream, sender_to};
+use crate::running::{Scream, audio, format, free_port, packets, scream, sender_to, wait_until};
 
 /// The program, to standard output, on a port of its own.
 fn raw(port: u16) -> Scream {
@@ -113,6 +113,51 @@ fn the_end_of_who_reads_the_samples_is_no_failure() {
     let mut rest = String::new();
     errors.read_to_string(&mut rest).expect("text");
     assert_eq!(rest, "");
+}
+
+#[test]
+fn a_recording_goes_on_and_is_completed_when_its_terminal_is_closed() {
+    let port = free_port();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.wav");
+    let output = format!("wav:{}", path.display());
+    let arguments = ["-u", "-i", "127.0.0.1", "-p", &port.to_string(), "-o", &output, "-v", "--stats"];
+    let mut child = scream(&arguments).stderr(Stdio::piped()).spawn().expect("the program");
+    let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
+    errors.read_line(&mut String::new()).expect("the start line");
+    drop(errors);
+    let sent = audio(format(16, 2), 288 * 20, 1);
+    let sender = sender_to(port);
+    for packet in packets(format(16, 2), &sent) {
+        sender.send(&packet).expect("it is sent");
+    }
+    wait_until("something is in the file", || fs::metadata(&path).is_ok_and(|file| file.len() > 8_000));
+    let kill = Command::new("kill").args(["-s", "HUP", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    assert_eq!(child.wait().expect("it is our child").code(), Some(0));
+    let file = fs::read(&path).expect("it is there");
+    assert!(sent.starts_with(&file[44..]));
+    let duration = hound::WavReader::open(&path).expect("hound reads it").duration();
+    assert_eq!(duration as usize * 4 + 44, file.len());
+}
+
+/// What a reader that has stopped reading holds up is the output, not the end of the program.
+#[test]
+fn a_reader_that_stands_still_does_not_keep_the_program_from_ending() {
+    let port = free_port();
+    let arguments = ["-u", "-i", "127.0.0.1", "-p", &port.to_string(), "-o", "raw"];
+    let mut child =
+        scream(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+    let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
+    errors.read_line(&mut String::new()).expect("the start line");
+    // More than the pipe holds.
+    let sender = sender_to(port);
+    for packet in packets(format(16, 2), &audio(format(16, 2), 288 * 100, 1)) {
+        sender.send(&packet).expect("it is sent");
+    }
+    let kill = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+    assert!(kill.expect("kill").success());
+    assert_eq!(child.wait().expect("it is our child").code(), Some(0));
 }
 
 #[test]

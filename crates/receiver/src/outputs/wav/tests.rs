@@ -122,6 +122,23 @@ fn a_file_that_is_full_goes_on_in_another_one() {
 }
 
 #[test]
+fn a_format_that_never_stays_the_same_does_not_fill_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = WavFiles::create(&folder.path().join("a.wav"), silent()).expect("it is written");
+    let mut write = |channels| files.write(format(48_000, 16, channels, 0), &[1; 4]);
+    for _ in 0..500 {
+        write(1).expect("it is written");
+        write(2).expect("it is written");
+    }
+    let error = write(1).expect_err("there are many files");
+    assert_eq!(
+        error.to_string(),
+        "the format has changed: there are 1000 files already, which is as many as there may be"
+    );
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1_000);
+}
+
+#[test]
 fn a_file_can_be_read_at_any_time() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.wav");
