@@ -10,8 +10,8 @@
 //! | [`outputs`] | who plays it: sound servers, devices, files |
 //! | [`report`] | what people and programs are told |
 //!
-//! [`program`] puts them together as the [`arguments`] say. Sources and intake run in one thread, an output and its player in another; a bounded queue of [`Delivery`]s is
-//! between them, and nothing waits for a lock.
+//! [`program`] puts them together as the [`arguments`] say. Sources and intake run in one thread, an output and its player
+//! in another; a bounded queue of [`Delivery`]s is between them, and nothing waits for a lock.
 
 pub mod arguments;
 pub mod delivery;

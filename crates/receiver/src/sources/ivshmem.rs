@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use protocol::ring::RING_HEADER_SIZE;
 use protocol::{
-    HEADER_LEN, MAX_PACKET, RingError, RingRead, RingReader, SharedRegion, StreamFormat, packet_frames,
+    HEADER_LEN, MAX_PACKET, RingError, RingLayout, RingRead, RingReader, SharedRegion, StreamFormat,
+    packet_frames,
 };
 
 use super::region::Region;
@@ -17,7 +18,7 @@ use super::{Datagram, Sender, Source, SourceError};
 use crate::Moment;
 use crate::delivery::duration_of;
 
-/// How often the ring is looked at while a stream runs. A chunk is 20 ms.
+/// How often the ring is looked at while a chunk is due. A chunk is 20 ms.
 const LOOK: Duration = Duration::from_millis(2);
 /// How often it is looked at while there is none.
 const IDLE: Duration = Duration::from_millis(20);
@@ -29,6 +30,8 @@ pub struct Ring {
     path: PathBuf,
     most: Duration,
     state: State,
+    /// Before this there is nothing to look for while a stream runs.
+    due: Moment,
     renewed: Moment,
     chunk: Chunk,
     packet: [u8; MAX_PACKET],
@@ -66,6 +69,7 @@ impl Ring {
             path: path.to_owned(),
             most,
             state: State::Idle(region),
+            due: Moment::now(),
             renewed: Moment::now(),
             chunk: Chunk::default(),
             packet: [0; MAX_PACKET],
@@ -79,6 +83,9 @@ impl Ring {
             State::Streaming(mut reader) => match self.chunk.fill(&mut reader, self.most, now) {
                 Ok(missed) => {
                     self.missed += missed;
+                    if !self.chunk.is_over() {
+                        self.due = now + chunk_time(reader.layout()).saturating_sub(LOOK);
+                    }
                     State::Streaming(reader)
                 }
                 // It has ended or is another one now.
@@ -126,6 +133,11 @@ fn attach(region: Region) -> State {
     }
 }
 
+/// How long a chunk plays.
+fn chunk_time(layout: RingLayout) -> Duration {
+    duration_of(layout.chunk_frames().get().into(), layout.format().rate().get())
+}
+
 impl Chunk {
     fn is_over(&self) -> bool {
         self.taken >= self.bytes.len()
@@ -139,7 +151,7 @@ impl Chunk {
         now: Moment,
     ) -> Result<u64, RingError> {
         let layout = reader.layout();
-        let each = duration_of(layout.chunk_frames().get().into(), layout.format().rate().get());
+        let each = chunk_time(layout);
         let mut missed = 0;
         let pending = reader.pending()?;
         if each * u32::from(pending) > most.max(each) {
@@ -188,7 +200,10 @@ impl Source for Ring {
             if now >= end {
                 return Ok(None);
             }
-            let pause = if matches!(self.state, State::Streaming(_)) { LOOK } else { IDLE };
+            let pause = match self.state {
+                State::Streaming(_) => LOOK.max(self.due.since(now)),
+                _ => IDLE,
+            };
             thread::sleep(pause.min(end.since(now)));
         }
     }
@@ -249,4 +264,35 @@ fn name_of(file: &str, number: u32) -> String {
         (fields.nth(1)? == number.to_string()).then(|| name.to_owned())
     });
     name.unwrap_or_else(|| number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pieces_of_a_chunk_have_come_when_their_packets_would_have() {
+        let format = StreamFormat::new(48_000, 16, 2, 3).expect("a format");
+        let arrived = Moment(1_000_000_000);
+        let bytes: Vec<u8> = (0..960 * 4).map(|index| (index / 4) as u8).collect();
+        let mut chunk = Chunk { bytes: bytes.clone(), taken: 0, arrived };
+        let mut pieces = Vec::new();
+        while let Some((arrived, piece)) = chunk.piece(format) {
+            pieces.push((arrived, piece.to_vec()));
+        }
+        let before = |milliseconds| arrived - Duration::from_millis(milliseconds);
+        assert_eq!(
+            pieces.iter().map(|(arrived, piece)| (*arrived, piece.len() / 4)).collect::<Vec<_>>(),
+            [(before(14), 288), (before(8), 288), (before(2), 288), (before(0), 96)]
+        );
+        assert_eq!(pieces.into_iter().flat_map(|(_, piece)| piece).collect::<Vec<_>>(), bytes);
+        assert!(chunk.is_over());
+    }
+
+    #[test]
+    fn the_owner_of_a_file_is_named_as_the_system_names_it() {
+        assert_eq!(name_of("/etc/passwd", 0), "root");
+        assert_eq!(name_of("/etc/passwd", 4_000_000_000), "4000000000");
+        assert_eq!(name_of("/no/such/file", 0), "0");
+    }
 }
