@@ -24,13 +24,15 @@ const STOPPED: Duration = Duration::from_secs(1);
 /// Plays into a recorder.
 pub struct Paced {
     recorder: Box<dyn Recorder>,
-    is_closed: Arc<AtomicBool>,
+    /// Told once nobody wants what is recorded.
+    end: Arc<AtomicBool>,
+    is_closed: bool,
 }
 
 impl Paced {
-    /// Sets `is_closed` once nobody wants what is recorded.
-    pub fn new(recorder: Box<dyn Recorder>, is_closed: Arc<AtomicBool>) -> Self {
-        Self { recorder, is_closed }
+    /// Makes `end` true once nobody wants what is recorded.
+    pub fn new(recorder: Box<dyn Recorder>, end: Arc<AtomicBool>) -> Self {
+        Self { recorder, end, is_closed: false }
     }
 
     fn record(&mut self, supply: &mut dyn Supply) -> Result<(), OutputError> {
@@ -49,19 +51,35 @@ impl Paced {
                 (base, played) = (now, 0);
             }
             let next = supply.render(&mut frames, Moment::now(), Duration::ZERO);
-            self.recorder.write(format, &frames).map_err(|error| self.failure(&error))?;
+            self.keep(format, &frames)?;
             played += device.most_frames as u64;
             if next == Next::Over {
-                return self.recorder.finish().map_err(|error| self.failure(&error));
+                return self.judge(|recorder| recorder.finish());
             }
         }
     }
 
-    fn failure(&self, error: &std::io::Error) -> OutputError {
-        if error.kind() == ErrorKind::BrokenPipe {
-            self.is_closed.store(true, Ordering::Relaxed);
+    fn keep(&mut self, format: StreamFormat, frames: &[u8]) -> Result<(), OutputError> {
+        self.judge(|recorder| recorder.write(format, frames))
+    }
+
+    /// Does something with the recorder. That nobody wants what is recorded is no failure: the program ends, and until then
+    /// everything goes on as if somebody did.
+    fn judge(
+        &mut self,
+        act: impl FnOnce(&mut dyn Recorder) -> std::io::Result<()>,
+    ) -> Result<(), OutputError> {
+        if self.is_closed {
+            return Ok(());
         }
-        OutputError::Impossible(error.to_string())
+        match act(&mut *self.recorder) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                self.end.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            result => result.map_err(|error| OutputError::Impossible(error.to_string())),
+        }
     }
 }
 
@@ -176,11 +194,21 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_told_to_whoever_asks() {
+    fn what_is_still_played_when_the_program_is_asked_to_end_is_recorded() {
+        let tape = Tape::default();
+        let (written, finished) = (Arc::clone(&tape.written), Arc::clone(&tape.finished));
+        let mut paced = Paced::new(Box::new(tape), Arc::new(AtomicBool::new(true)));
+        assert_eq!(paced.play(Box::new(numbers())).1, Ok(()));
+        assert_eq!(written.lock().expect("one thread holds it").len(), 3 * 441 * 6);
+        assert!(finished.load(Ordering::Relaxed));
+    }
+
+    #[test]
+    fn a_closed_pipe_is_told_to_whoever_asks_and_no_failure() {
         let is_closed = Arc::new(AtomicBool::new(false));
         let tape = Tape { is_broken: true, ..Tape::default() };
         let (_, result) = Paced::new(Box::new(tape), Arc::clone(&is_closed)).play(Box::new(numbers()));
-        assert!(matches!(result, Err(OutputError::Impossible(_))));
+        assert_eq!(result, Ok(()));
         assert!(is_closed.load(Ordering::Relaxed));
     }
 }
