@@ -10,14 +10,19 @@
 //! | [`outputs`] | who plays it: sound servers, devices, files |
 //! | [`report`] | what people and programs are told |
 //!
-//! Sources and intake run in one thread, an output and its player in another; a bounded queue of [`Delivery`]s is
-//! between them, and nothing waits for a lock.
+//! [`program`] puts them together as the [`arguments`] say. Sources and intake run in one thread, an output and its player
+//! in another; a bounded queue of [`Delivery`]s is between them, and nothing waits for a lock.
 
+pub mod arguments;
 pub mod delivery;
+pub mod intake;
 pub mod moment;
 pub mod outputs;
 pub mod player;
+pub mod program;
+pub mod report;
 pub mod simulation;
+pub mod sources;
 pub mod speakers;
 
 pub use delivery::Delivery;

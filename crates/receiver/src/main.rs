@@ -1,3 +1,5 @@
-//! `scream`: plays what Scream sends.
+//! `scream`: plays what Scream sends. [`receiver::program`] is all of it.
 
-fn main() {}
+fn main() {
+    std::process::exit(receiver::program::run(std::env::args_os().collect()));
+}

@@ -1,5 +1,16 @@
 //! Who plays: sound servers, devices and files.
 
+pub mod choice;
+pub mod open;
+pub mod paced;
+pub mod raw;
+pub mod recorder;
+pub mod wav;
+
+pub use choice::{OutputChoice, OutputKind};
+pub use open::{built_in, open};
+pub use recorder::Recorder;
+
 use crate::player::supply::Supply;
 
 /// Why an output does not play; one line that says what to do.
