@@ -1,5 +1,11 @@
 //! Who plays: sound servers, devices and files.
 
+pub mod choice;
+pub mod open;
+
+pub use choice::{OutputChoice, OutputKind};
+pub use open::{built_in, open};
+
 use crate::player::supply::Supply;
 
 /// Why an output does not play; one line that says what to do.
