@@ -1,7 +1,12 @@
 //! Who plays: sound servers, devices and files.
 
+#[cfg(all(feature = "alsa", target_os = "linux"))]
+pub mod alsa;
 pub mod choice;
 pub mod open;
+pub mod pace;
+#[cfg(all(feature = "pulse", target_os = "linux"))]
+pub mod pulse;
 
 pub use choice::{OutputChoice, OutputKind};
 pub use open::{built_in, open};

@@ -29,6 +29,10 @@ pub fn open(choice: &OutputChoice) -> Result<Box<dyn Output>, OutputError> {
         OutputKind::Raw | OutputKind::Wav(_) => {
             Err(OutputError::Impossible(format!("`{}` is not a server or a device", choice.kind)))
         }
+        #[cfg(all(feature = "pulse", target_os = "linux"))]
+        OutputKind::Pulse => Ok(Box::new(super::pulse::Pulse::new(choice))),
+        #[cfg(all(feature = "alsa", target_os = "linux"))]
+        OutputKind::Alsa => Ok(Box::new(super::alsa::Alsa::new(choice))),
         _ => Err(missing(&choice.kind)),
     }
 }
