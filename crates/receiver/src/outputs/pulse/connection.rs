@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use libpulse_binding as pulse;
 use pulse::callbacks::ListResult;
 use pulse::context::{Context, FlagSet, State};
-use pulse::error::PAErr;
+use pulse::error::{Code, PAErr};
 use pulse::mainloop::standard::Mainloop;
 use pulse::time::MicroSeconds;
 
@@ -49,7 +49,9 @@ impl Connection {
         let context = Context::new(&main_loop, "scream")
             .ok_or_else(|| OutputError::Impossible("PulseAudio: its library is too old".into()))?;
         let mut connection = Self { context, main_loop };
-        connection.context.connect(None, FlagSet::NOAUTOSPAWN, None).map_err(|why| unreachable(Some(why)))?;
+        if connection.context.connect(None, FlagSet::NOAUTOSPAWN, None).is_err() {
+            return Err(unreachable(Some(connection.context.errno())));
+        }
         connection.wait(|connection| Ok((connection.context.get_state() == State::Ready).then_some(())))?;
         Ok(connection)
     }
@@ -152,11 +154,18 @@ fn no_sink(wanted: Option<&str>, sinks: &[Sink]) -> String {
     }
 }
 
+/// What the library calls an error.
+pub fn reason(why: PAErr) -> String {
+    why.to_string().unwrap_or_else(|| format!("error {}", why.0)).to_lowercase()
+}
+
 /// The server is not there, for this reason; without one, it is there but says nothing.
 fn unreachable(why: Option<PAErr>) -> OutputError {
     let Some(why) = why else { return OutputError::Gone("PulseAudio does not answer: restart it".into()) };
-    let why = why.to_string().unwrap_or_else(|| format!("error {}", why.0));
-    OutputError::Gone(format!("no PulseAudio server ({why}): start it, or choose another output with -o"))
+    OutputError::Gone(match why.0.abs() {
+        code if code == Code::ConnectionTerminated as i32 => "the PulseAudio server has ended".into(),
+        _ => format!("no PulseAudio server ({}): start it, or choose another output with -o", reason(why)),
+    })
 }
 
 #[cfg(test)]

@@ -14,10 +14,14 @@ use pulse::stream::{FlagSet, Latency, SeekMode, State, Stream};
 
 use super::super::pace::{PATIENCE, Pace, frames};
 use super::super::{OutputChoice, OutputError};
-use super::connection::Connection;
+use super::connection::{Connection, reason};
 use crate::Moment;
 use crate::player::supply::{Device, Next, SampleType, Supply};
 use crate::speakers::{self, Speaker};
+
+/// How long a sink may take until it plays what was written first. While nobody plays, a null sink is 2 s ahead of the
+/// time.
+const PATIENCE_AT_FIRST: Duration = Duration::from_secs(3);
 
 /// A stream that plays.
 pub struct Playback {
@@ -61,7 +65,9 @@ impl Playback {
     pub fn run(mut self, supply: &mut dyn Supply) -> Result<(), OutputError> {
         let frame = self.device.frame_bytes();
         let mut block = vec![0; self.device.most_frames * frame];
-        let mut taken = Instant::now();
+        let (mut taken, mut patience) = (Instant::now(), PATIENCE_AT_FIRST);
+        let full = frames(self.pace.buffer, self.device.rate);
+        let mut written = 0;
         loop {
             self.check()?;
             let room = self.stream.writable_size().unwrap_or(0) / frame;
@@ -72,12 +78,16 @@ impl Playback {
                 let next = supply.render(frames, Moment::now(), delay);
                 self.stream.write_copy(frames, 0, SeekMode::Relative).map_err(|why| self.lost(why))?;
                 taken = Instant::now();
+                written += frames.len() / frame;
+                if written > full {
+                    patience = PATIENCE;
+                }
                 if next == Next::Over {
                     return self.drain();
                 }
                 continue;
             }
-            let left = PATIENCE.checked_sub(taken.elapsed()).ok_or_else(|| self.stalled())?;
+            let left = patience.checked_sub(taken.elapsed()).ok_or_else(|| self.stalled())?;
             self.connection.turn(left)?;
         }
     }
@@ -115,9 +125,9 @@ impl Playback {
     }
 
     fn lost(&self, why: PAErr) -> OutputError {
-        let sink = self.stream.get_device_name().unwrap_or_default();
-        OutputError::Gone(match Code::try_from(why) {
-            Ok(Code::Killed | Code::NoEntity) => format!("PulseAudio's sink `{sink}` has been taken away"),
+        // The library has its codes with either sign.
+        OutputError::Gone(match why.0.abs() {
+            code if code == Code::Killed as i32 => "PulseAudio's sink has been taken away".into(),
             _ => format!("PulseAudio has ended the stream ({})", reason(why)),
         })
     }
@@ -243,10 +253,6 @@ fn position_of(speaker: Speaker) -> Position {
 fn refused(sink: Option<&str>, why: PAErr) -> OutputError {
     let on = sink.map_or_else(|| "the default sink".to_owned(), |sink| format!("sink `{sink}`"));
     OutputError::Gone(format!("PulseAudio does not play on {on} ({})", reason(why)))
-}
-
-fn reason(why: PAErr) -> String {
-    why.to_string().unwrap_or_else(|| format!("error {}", why.0)).to_lowercase()
 }
 
 #[cfg(test)]
