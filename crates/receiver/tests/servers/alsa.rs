@@ -17,17 +17,19 @@ use crate::child::{Order, Outcome};
 use crate::pulse::Pulse;
 use crate::server::{Recording, SOON, Server, Sink, at_once, value};
 
-/// The order of devices that do not say theirs.
-const USUAL: [Speaker; 8] = [
-    Speaker::FrontLeft,
-    Speaker::FrontRight,
-    Speaker::BackLeft,
-    Speaker::BackRight,
-    Speaker::FrontCenter,
-    Speaker::Subwoofer,
-    Speaker::SideLeft,
-    Speaker::SideRight,
-];
+/// The order in which devices take these speakers that do not say theirs: the sides, where there is no back, are the
+/// rear pair.
+fn order(sink: Sink) -> Vec<Speaker> {
+    use Speaker::{BackLeft, BackRight, FrontCenter, FrontLeft, FrontRight, SideLeft, SideRight, Subwoofer};
+    match sink.mask {
+        0x3F => vec![FrontLeft, FrontRight, BackLeft, BackRight, FrontCenter, Subwoofer],
+        0x60F => vec![FrontLeft, FrontRight, SideLeft, SideRight, FrontCenter, Subwoofer],
+        0x63F => {
+            vec![FrontLeft, FrontRight, BackLeft, BackRight, FrontCenter, Subwoofer, SideLeft, SideRight]
+        }
+        _ => sink.speakers(),
+    }
+}
 
 fn configuration(text: &str) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
@@ -63,9 +65,7 @@ impl Server for AlsaFile {
         Recording::new(move || {
             let played = fs::read(path).expect("ALSA's file plugin has written");
             let samples = played.chunks_exact(sink.samples.bytes()).map(|bytes| value(bytes, sink.samples));
-            let speakers = sink.speakers();
-            let order: Vec<_> = USUAL.into_iter().filter(|speaker| speakers.contains(speaker)).collect();
-            Recorded::new(sink.rate, if order.is_empty() { &speakers } else { &order }, samples)
+            Recorded::new(sink.rate, &order(sink), samples)
         })
     }
 

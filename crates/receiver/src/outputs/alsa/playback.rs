@@ -56,17 +56,23 @@ impl Playback {
     /// Waits until the device takes something: how many frames, and when they will be heard.
     fn room(&mut self) -> Result<(usize, Duration), OutputError> {
         loop {
-            let rate = self.ready.device.rate;
-            match self.ready.pcm.avail_delay() {
-                Ok((room, delay)) if room >= self.least_room() => {
+            match self.ready.pcm.avail() {
+                Ok(room) if room >= self.least_room() => {
                     let most = Frames::try_from(self.ready.device.most_frames).unwrap_or(Frames::MAX);
                     let frames = usize::try_from(room.min(most)).unwrap_or(1);
-                    return Ok((frames, time(delay, rate)));
+                    return Ok((frames, self.delay(room)));
                 }
                 Ok(_) => self.wait()?,
                 Err(why) => self.recover(why)?,
             }
         }
+    }
+
+    /// The time until a frame that is written now is heard. Plugins that do not tell it before they play are asked in
+    /// vain; then it is what has been written.
+    fn delay(&self, room: Frames) -> Duration {
+        let delay = self.ready.pcm.delay().unwrap_or(self.ready.buffer - room);
+        time(delay, self.ready.device.rate)
     }
 
     /// While it does not play yet, whatever is free is filled: a rest of less than a period would keep it from starting.
