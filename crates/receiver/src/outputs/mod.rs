@@ -3,8 +3,12 @@
 #[cfg(all(feature = "alsa", target_os = "linux"))]
 pub mod alsa;
 pub mod choice;
+#[cfg(all(any(feature = "jack", feature = "pipewire"), target_os = "linux"))]
+mod lent;
 pub mod open;
 pub mod pace;
+#[cfg(all(feature = "pipewire", target_os = "linux"))]
+pub mod pipewire;
 #[cfg(all(feature = "pulse", target_os = "linux"))]
 pub mod pulse;
 

@@ -31,6 +31,8 @@ pub fn open(choice: &OutputChoice) -> Result<Box<dyn Output>, OutputError> {
         }
         #[cfg(all(feature = "pulse", target_os = "linux"))]
         OutputKind::Pulse => Ok(Box::new(super::pulse::Pulse::new(choice))),
+        #[cfg(all(feature = "pipewire", target_os = "linux"))]
+        OutputKind::Pipewire => Ok(Box::new(super::pipewire::Pipewire::new(choice))),
         #[cfg(all(feature = "alsa", target_os = "linux"))]
         OutputKind::Alsa => Ok(Box::new(super::alsa::Alsa::new(choice))),
         _ => Err(missing(&choice.kind)),

@@ -165,6 +165,17 @@ impl Process {
         }
     }
 
+    /// Lets it end in order, and waits for that.
+    pub fn interrupt(&mut self) {
+        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "`kill` does not work");
+        let end = Instant::now() + SOON;
+        while self.child.try_wait().expect("a child can be waited for").is_none() {
+            assert!(Instant::now() < end, "`{}` does not end: {}", self.name, self.said());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
