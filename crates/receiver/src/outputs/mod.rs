@@ -3,6 +3,8 @@
 #[cfg(all(feature = "alsa", target_os = "linux"))]
 pub mod alsa;
 pub mod choice;
+#[cfg(all(feature = "jack", target_os = "linux"))]
+pub mod jack;
 #[cfg(all(any(feature = "jack", feature = "pipewire"), target_os = "linux"))]
 mod lent;
 pub mod open;

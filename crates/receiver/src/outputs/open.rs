@@ -35,6 +35,8 @@ pub fn open(choice: &OutputChoice) -> Result<Box<dyn Output>, OutputError> {
         OutputKind::Pipewire => Ok(Box::new(super::pipewire::Pipewire::new(choice))),
         #[cfg(all(feature = "alsa", target_os = "linux"))]
         OutputKind::Alsa => Ok(Box::new(super::alsa::Alsa::new(choice))),
+        #[cfg(all(feature = "jack", target_os = "linux"))]
+        OutputKind::Jack => Ok(Box::new(super::jack::Jack::new(choice))),
         _ => Err(missing(&choice.kind)),
     }
 }

@@ -14,6 +14,7 @@
 mod alsa;
 mod analysis;
 mod child;
+mod jack;
 mod pipewire;
 mod pulse;
 mod server;

@@ -165,15 +165,33 @@ impl Process {
         }
     }
 
-    /// Lets it end in order, and waits for that.
+    /// Has it end as if the user had pressed Ctrl-C, and waits for that.
     pub fn interrupt(&mut self) {
-        let kill = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        assert!(kill.is_ok_and(|status| status.success()), "`kill` does not work");
+        self.signal("INT");
+        self.end();
+    }
+
+    /// Has it end in order, and waits for that. It may have ended.
+    pub fn terminate(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.signal("TERM");
+            self.end();
+        }
+    }
+
+    /// Waits until it has ended.
+    pub fn end(&mut self) {
         let end = Instant::now() + SOON;
         while self.child.try_wait().expect("a child can be waited for").is_none() {
             assert!(Instant::now() < end, "`{}` does not end: {}", self.name, self.said());
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "`kill` does not work");
     }
 
     /// Ends it at once.
