@@ -2,6 +2,8 @@
 
 #[cfg(all(feature = "alsa", target_os = "linux"))]
 pub mod alsa;
+#[cfg(all(any(feature = "jack", feature = "sndio"), target_os = "linux"))]
+mod bounded;
 pub mod choice;
 #[cfg(all(feature = "jack", target_os = "linux"))]
 pub mod jack;
@@ -13,6 +15,8 @@ pub mod pace;
 pub mod pipewire;
 #[cfg(all(feature = "pulse", target_os = "linux"))]
 pub mod pulse;
+#[cfg(all(feature = "sndio", target_os = "linux"))]
+pub mod sndio;
 
 pub use choice::{OutputChoice, OutputKind};
 pub use open::{built_in, open};

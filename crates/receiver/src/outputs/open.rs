@@ -37,6 +37,8 @@ pub fn open(choice: &OutputChoice) -> Result<Box<dyn Output>, OutputError> {
         OutputKind::Alsa => Ok(Box::new(super::alsa::Alsa::new(choice))),
         #[cfg(all(feature = "jack", target_os = "linux"))]
         OutputKind::Jack => Ok(Box::new(super::jack::Jack::new(choice))),
+        #[cfg(all(feature = "sndio", target_os = "linux"))]
+        OutputKind::Sndio => Ok(Box::new(super::sndio::Sndio::new(choice))),
         _ => Err(missing(&choice.kind)),
     }
 }

@@ -19,3 +19,4 @@ mod pipewire;
 mod pulse;
 mod server;
 mod signal;
+mod sndio;

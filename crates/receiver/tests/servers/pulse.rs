@@ -1,6 +1,8 @@
 //! PulseAudio, with a null sink whose monitor is recorded.
 
 use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,8 @@ impl Pulse {
     /// Starts one that has these modules, too.
     pub fn with_modules(sink: Sink, modules: &[&str]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
+        // sndio's server comes as a user of its own.
+        enter_by_all(&folder);
         let socket = folder.path().join("native");
         // Without rewinds it is not 2 s ahead of the time while nobody plays.
         let null = format!("module-null-sink sink_name=speakers norewinds=1 {}", spec(&sink));
@@ -77,6 +81,11 @@ impl Pulse {
         command.args(arguments).envs(self.environment()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().expect("`pactl` starts: is pulseaudio-utils installed?").success()
     }
+}
+
+/// Lets other users open what is in a folder.
+pub fn enter_by_all(folder: &TempDir) {
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("the folder is ours");
 }
 
 fn spec(sink: &Sink) -> String {

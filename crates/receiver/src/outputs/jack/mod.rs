@@ -7,16 +7,14 @@ mod client;
 mod ports;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 use client::Playing;
 use jack::{Client, ClientOptions, LoggerType};
 
+use super::bounded::Bounded;
 use super::lent::{Lent, Progress};
-use super::pace::PATIENCE;
 use super::{Output, OutputChoice, OutputError};
 use crate::player::supply::Supply;
 
@@ -26,47 +24,21 @@ type Refused = (Box<dyn Supply>, OutputError);
 /// Plays through a JACK server.
 pub struct Jack {
     choice: OutputChoice,
-    /// A thread is still waiting for a server that hangs.
-    waiting: Arc<AtomicBool>,
+    bounded: Bounded,
 }
 
 impl Jack {
     /// The server is that of the environment.
     pub fn new(choice: &OutputChoice) -> Self {
-        Self { choice: choice.clone(), waiting: Arc::default() }
-    }
-
-    /// Does something that may hang with the server.
-    fn bounded<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, OutputError> {
-        let silent = || OutputError::Gone("JACK does not answer: restart it".into());
-        if self.waiting.swap(true, Ordering::Acquire) {
-            return Err(silent());
-        }
-        let (to, from) = mpsc::sync_channel(1);
-        let waiting = Arc::clone(&self.waiting);
-        thread::spawn(move || {
-            // If nobody waits any more, what was made is let go here.
-            let _ = to.send(work());
-            waiting.store(false, Ordering::Release);
-        });
-        match from.recv_timeout(PATIENCE) {
-            Ok(done) => {
-                // Nothing of it is left to wait for, whatever the thread has still to do.
-                self.waiting.store(false, Ordering::Release);
-                Ok(done)
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(silent()),
-        }
+        Self { choice: choice.clone(), bounded: Bounded::new("JACK") }
     }
 
     fn client(&self) -> Result<Client, OutputError> {
         let name = self.choice.name.clone().unwrap_or_else(|| "scream".into());
         // The library would write on standard error; an error is one line, and that is ours.
         jack::set_logger(LoggerType::None);
-        self.bounded(move || Client::new(&name, ClientOptions::NO_START_SERVER))?
+        self.bounded
+            .run(move || Client::new(&name, ClientOptions::NO_START_SERVER))?
             .map(|(client, _)| client)
             .map_err(|why| match why {
                 jack::Error::LibraryError(why) => {
@@ -83,12 +55,12 @@ impl Jack {
         };
         let device = ports::device(&client, &*supply, self.choice.connect);
         if let Err(why) = supply.attach(&device) {
-            let _ = self.bounded(move || drop(client));
+            let _ = self.bounded.run(move || drop(client));
             return Err((supply, OutputError::Impossible(why)));
         }
         let lent = Arc::new(Lent::new(supply, Duration::ZERO));
         let (to, connect) = (Arc::clone(&lent), self.choice.connect);
-        let playing = self.bounded(move || Playing::start(client, device, to, connect));
+        let playing = self.bounded.run(move || Playing::start(client, device, to, connect));
         match playing.and_then(|playing| playing) {
             Ok(playing) => Ok((playing, lent)),
             Err(why) => Err((lent.take_back(), why)),
@@ -100,7 +72,7 @@ impl Output for Jack {
     fn probe(&mut self) -> Result<String, OutputError> {
         let client = self.client()?;
         let line = format!("JACK, {} Hz, client \"{}\"", client.sample_rate(), client.name());
-        self.bounded(move || drop(client))?;
+        self.bounded.run(move || drop(client))?;
         Ok(line)
     }
 
@@ -120,7 +92,7 @@ impl Output for Jack {
         };
         let supply = lent.take_back();
         // It is silent by now, or the server has gone.
-        let _ = self.bounded(move || drop(playing));
+        let _ = self.bounded.run(move || drop(playing));
         (supply, result)
     }
 }
