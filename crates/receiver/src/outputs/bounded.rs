@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use super::OutputError;
@@ -29,9 +29,19 @@ impl Bounded {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, OutputError> {
-        let silent = || OutputError::Gone(format!("{} does not answer: restart it", self.server));
+        self.start(work)?.recv_timeout(PATIENCE).map_err(|_| self.silent())
+    }
+
+    /// Does something that may hang with the server, without waiting for it.
+    ///
+    /// # Errors
+    /// The last such call still waits for the server.
+    pub fn start<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Receiver<T>, OutputError> {
         if self.waiting.swap(true, Ordering::Acquire) {
-            return Err(silent());
+            return Err(self.silent());
         }
         let (to, from) = mpsc::channel();
         let waiting = Arc::clone(&self.waiting);
@@ -41,7 +51,23 @@ impl Bounded {
             // Nobody may be waiting for it any more.
             let _ = to.send(done);
         });
-        from.recv_timeout(PATIENCE).map_err(|_| silent())
+        Ok(from)
+    }
+
+    /// Closes what may hang with the server. Waits for that unless the server is known to have gone.
+    pub fn close<T: Send + 'static>(
+        &self,
+        open: T,
+        result: Result<(), OutputError>,
+    ) -> Result<(), OutputError> {
+        match result {
+            Ok(()) => self.run(move || drop(open)),
+            Err(why) => self.start(move || drop(open)).and(Err(why)),
+        }
+    }
+
+    fn silent(&self) -> OutputError {
+        OutputError::Gone(format!("{} does not answer: restart it", self.server))
     }
 }
 

@@ -1,7 +1,7 @@
-//! [`Lent`]: a supply that is lent to the thread of a server that calls back for sound.
+//! [`Lent`]: a supply that is lent to another thread: one of a server that calls back for sound, or one that may hang.
 //!
 //! The thread that plays keeps it, too, only to see how it goes, and to have the supply back at the end, at once and
-//! whatever the server does: a callback that comes later plays silence.
+//! whatever the other does: one that comes later plays silence.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,10 +12,10 @@ use super::pace::PATIENCE;
 use crate::Moment;
 use crate::player::supply::{Next, Supply};
 
-/// A supply that a server plays by calling back.
+/// A supply that another thread plays.
 pub struct Lent {
     supply: Mutex<Option<Box<dyn Supply>>>,
-    /// When the server last called; as in [`Moment`].
+    /// When the other thread last came; as in [`Moment`].
     called: AtomicU64,
     /// When everything will have been heard; 0 while there is more.
     end: AtomicU64,
@@ -24,16 +24,16 @@ pub struct Lent {
 /// How it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The server calls for sound.
+    /// The other thread comes for sound.
     Plays,
     /// The supply is over, and everything has been heard.
     Heard,
-    /// The server has not called for [`PATIENCE`].
+    /// It has not come for [`PATIENCE`].
     Stalled,
 }
 
 impl Lent {
-    /// Lends it. The server is to call within so much more than [`PATIENCE`] at first.
+    /// Lends it. The other thread is to come within so much more than [`PATIENCE`] at first.
     pub fn new(supply: Box<dyn Supply>, at_first: Duration) -> Self {
         Self {
             supply: Mutex::new(Some(supply)),
@@ -43,7 +43,7 @@ impl Lent {
     }
 
     /// Fills `frames` of a frame size, so many at once at the most. `delay` is the time until the first is heard, `rate`
-    /// how many there are in a second. Real-time safe.
+    /// how many there are in a second. Over if the supply is, or if it has been taken back. Real-time safe.
     pub fn render(
         &self,
         frames: &mut [u8],
@@ -51,12 +51,16 @@ impl Lent {
         most_frames: usize,
         rate: u32,
         delay: Duration,
-    ) {
+    ) -> Next {
         let now = Moment::now();
         self.called.store(now.0, Ordering::Relaxed);
-        // Nobody else locks it while the server calls, but for once at the end.
-        let Ok(mut supply) = self.supply.try_lock() else { return frames.fill(0) };
+        // Nobody else locks it but once, at the end.
+        let Ok(mut supply) = self.supply.try_lock() else {
+            frames.fill(0);
+            return Next::Over;
+        };
         let mut at = delay;
+        let mut next = Next::More;
         for frames in frames.chunks_mut(frame_bytes * most_frames.max(1)) {
             let time = super::pace::time((frames.len() / frame_bytes.max(1)) as i64, rate);
             match supply.as_deref_mut() {
@@ -65,10 +69,14 @@ impl Lent {
                         self.end.store(now.later(at + time).0, Ordering::Release);
                     }
                 }
-                _ => frames.fill(0),
+                _ => {
+                    frames.fill(0);
+                    next = Next::Over;
+                }
             }
             at += time;
         }
+        if self.end.load(Ordering::Relaxed) == 0 { next } else { Next::Over }
     }
 
     /// How it goes.
@@ -134,7 +142,7 @@ mod tests {
         let lent = Lent::new(Box::new(Ones(2)), Duration::ZERO);
         let mut frames = [9; 8];
         // Frames of 2 bytes, one at once, one each second.
-        lent.render(&mut frames, 2, 1, 1, Duration::from_secs(2));
+        assert_eq!(lent.render(&mut frames, 2, 1, 1, Duration::from_secs(2)), Next::Over);
         assert_eq!(frames, [1, 1, 1, 1, 0, 0, 0, 0]);
         assert_eq!(lent.progress(), Progress::Plays);
     }
@@ -144,7 +152,7 @@ mod tests {
         let lent = Lent::new(Box::new(Ones(1)), Duration::ZERO);
         lent.take_back();
         let mut frames = [9; 4];
-        lent.render(&mut frames, 2, 2, 48_000, Duration::ZERO);
+        assert_eq!(lent.render(&mut frames, 2, 2, 48_000, Duration::ZERO), Next::Over);
         assert_eq!(frames, [0; 4]);
     }
 }

@@ -2,12 +2,12 @@
 
 #[cfg(all(feature = "alsa", target_os = "linux"))]
 pub mod alsa;
-#[cfg(all(any(feature = "jack", feature = "sndio"), target_os = "linux"))]
+#[cfg(all(any(feature = "alsa", feature = "jack", feature = "sndio"), target_os = "linux"))]
 mod bounded;
 pub mod choice;
 #[cfg(all(feature = "jack", target_os = "linux"))]
 pub mod jack;
-#[cfg(all(any(feature = "jack", feature = "pipewire"), target_os = "linux"))]
+#[cfg(all(any(feature = "alsa", feature = "jack", feature = "pipewire"), target_os = "linux"))]
 mod lent;
 pub mod open;
 pub mod pace;
@@ -17,6 +17,8 @@ pub mod pipewire;
 pub mod pulse;
 #[cfg(all(feature = "sndio", target_os = "linux"))]
 pub mod sndio;
+#[cfg(windows)]
+pub mod wasapi;
 
 pub use choice::{OutputChoice, OutputKind};
 pub use open::{built_in, open};

@@ -39,6 +39,8 @@ pub fn open(choice: &OutputChoice) -> Result<Box<dyn Output>, OutputError> {
         OutputKind::Jack => Ok(Box::new(super::jack::Jack::new(choice))),
         #[cfg(all(feature = "sndio", target_os = "linux"))]
         OutputKind::Sndio => Ok(Box::new(super::sndio::Sndio::new(choice))),
+        #[cfg(windows)]
+        OutputKind::Wasapi => Ok(Box::new(super::wasapi::Wasapi::new(choice))),
         _ => Err(missing(&choice.kind)),
     }
 }

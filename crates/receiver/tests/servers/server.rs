@@ -12,6 +12,7 @@ use receiver::player::supply::SampleType;
 use receiver::speakers::{OF_BITS, Speaker};
 
 use crate::analysis::Recorded;
+use crate::child::{Order, Outcome};
 
 /// How long a server may take to do what it is asked on a machine that is busy.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -67,6 +68,9 @@ pub trait Server: Sized {
 
     /// Ends it at once, as if it had crashed.
     fn kill(&mut self);
+
+    /// Stops it in the middle of what it does; it is still there, but does not answer.
+    fn hang(&mut self);
 }
 
 /// Does the same with several things at once: servers mostly wait.
@@ -76,6 +80,23 @@ pub fn at_once<T: Send>(things: impl IntoIterator<Item = T>, test: impl Fn(T) + 
             scope.spawn(|| test(thing));
         }
     });
+}
+
+/// Plays tones on a server that is to play for a second before something is done to it. Checks that the output ends
+/// within 2 s of that because the server is gone, and gives the line that it says.
+pub fn line_of_gone<S: Server>(output: &str, change: impl FnOnce(&mut S)) -> String {
+    let mut server = S::start(Sink::new(48_000, 0x3));
+    let recording = server.record(Duration::from_secs(1));
+    let player = Order::tones(output, 48_000, 0x3, 60.0).start(&server.environment());
+    recording.finish();
+    change(&mut server);
+    let since = Instant::now();
+    let report = player.end(SOON);
+    let took = since.elapsed();
+    let Outcome::Gone(line) = report.outcome else { panic!("it should be gone, not {:?}", report.outcome) };
+    assert!(report.frames > 0, "it did not play before");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    line
 }
 
 /// A recording under way.
@@ -171,12 +192,17 @@ impl Process {
         self.end();
     }
 
-    /// Has it end in order, and waits for that. It may have ended.
+    /// Has it end in order, if it does that soon; it may have been stopped, or have ended.
     pub fn terminate(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
             self.signal("TERM");
-            self.end();
+            self.signal("CONT");
         }
+        let end = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < end && self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
     }
 
     /// Waits until it has ended.

@@ -7,10 +7,10 @@ use alsa::Error;
 use alsa::pcm::{Frames, State};
 
 use super::super::OutputError;
+use super::super::lent::Lent;
 use super::super::pace::{PATIENCE, time};
-use super::setup::{self, Ready, reason};
-use crate::Moment;
-use crate::player::supply::{Next, Supply};
+use super::setup::{Ready, reason};
+use crate::player::supply::Next;
 
 /// A wait that is shorter than this did not wait.
 const AT_ONCE: Duration = Duration::from_micros(200);
@@ -25,27 +25,24 @@ pub struct Playback {
 }
 
 impl Playback {
-    /// Opens a device and sets it up for the supply's format.
-    ///
-    /// # Errors
-    /// There is no such device, or it cannot play the stream.
-    pub fn open(name: &str, target: Duration, supply: &mut dyn Supply) -> Result<Self, OutputError> {
-        let ready = setup::set_up(name, target, supply)?;
-        supply.attach(&ready.device).map_err(OutputError::Impossible)?;
+    /// Plays on a device that is set up.
+    pub fn new(name: &str, ready: Ready) -> Self {
         let pacer = Pacer::new(time(ready.buffer, ready.device.rate));
-        Ok(Self { name: name.to_owned(), ready, pacer, taken: Instant::now() })
+        Self { name: name.to_owned(), ready, pacer, taken: Instant::now() }
     }
 
     /// Plays until the supply is over.
     ///
     /// # Errors
     /// The device has gone, or it takes nothing.
-    pub fn run(mut self, supply: &mut dyn Supply) -> Result<(), OutputError> {
-        let mut block = vec![0; self.ready.device.most_frames * self.ready.device.frame_bytes()];
+    pub fn run(mut self, lent: &Lent) -> Result<(), OutputError> {
+        let (frame, rate) = (self.ready.device.frame_bytes(), self.ready.device.rate);
+        let mut block = vec![0; self.ready.device.most_frames * frame];
+        self.taken = Instant::now();
         loop {
-            let (frames, delay) = self.room()?;
-            let frames = &mut block[..frames * self.ready.device.frame_bytes()];
-            let next = supply.render(frames, Moment::now(), delay);
+            let (count, delay) = self.room()?;
+            let frames = &mut block[..count * frame];
+            let next = lent.render(frames, frame, count, rate, delay);
             self.write(frames)?;
             if next == Next::Over {
                 return self.drain(&mut block);
@@ -160,6 +157,11 @@ impl Playback {
             _ => Err(gone(why)),
         }
     }
+}
+
+/// A device does not take any sound.
+pub fn takes_nothing(name: &str) -> OutputError {
+    OutputError::Gone(format!("ALSA's device `{name}` takes no sound"))
 }
 
 /// Holds up a device that takes any amount at once, like ALSA's `null`, so that it takes sound in real time. A device

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use alsa::pcm::{Access, Format, Frames, HwParams, PCM};
 use alsa::{Direction, ValueOr};
+use protocol::StreamFormat;
 
 use super::super::OutputError;
 use super::super::pace::{Pace, frames};
@@ -26,6 +27,21 @@ const FORMATS: [(SampleType, Format); 5] = [
     (SampleType::I24In32, Format::S24LE),
     (SampleType::I16, Format::S16LE),
 ];
+
+/// What is to be set up.
+pub struct Wanted {
+    name: String,
+    target: Duration,
+    format: StreamFormat,
+    bit_exact: bool,
+}
+
+impl Wanted {
+    /// A device for a supply.
+    pub fn new(name: &str, target: Duration, supply: &dyn Supply) -> Self {
+        Self { name: name.to_owned(), target, format: supply.format(), bit_exact: supply.is_bit_exact() }
+    }
+}
 
 /// A device that is set up.
 pub struct Ready {
@@ -70,53 +86,57 @@ pub fn open(name: &str, bit_exact: bool) -> Result<PCM, OutputError> {
 ///
 /// # Errors
 /// It cannot be opened, or not set up.
-pub fn set_up(name: &str, target: Duration, supply: &dyn Supply) -> Result<Ready, OutputError> {
-    let pcm = open(name, supply.is_bit_exact())?;
-    let format = supply.format();
-    let wanted = speakers::of(format);
-    let pace = Pace::of(target);
-    let refused = |what: &str, why| {
-        let why = reason(why);
-        OutputError::Impossible(format!(
-            "ALSA's device `{name}` does not play {what} ({why}): try `plughw` with -d"
-        ))
-    };
-    let (samples, rate, channels, buffer, period) = {
-        let params = HwParams::any(&pcm).map_err(|why| refused("", why))?;
-        // The supply resamples better than `plug`; devices that cannot be asked for this are sound cards.
-        let _ = params.set_rate_resample(false);
-        params.set_access(Access::RWInterleaved).map_err(|why| refused("interleaved frames", why))?;
-        let samples = set_format(name, &params, supply)?;
-        let channels = wanted.len() as u32;
-        let channels = params.set_channels_near(channels).map_err(|why| refused("so many channels", why))?;
-        let rate = format.rate().get();
-        let rate =
-            params.set_rate_near(rate, ValueOr::Nearest).map_err(|why| refused("any such rate", why))?;
-        let length = |time| Frames::try_from(frames(time, rate)).unwrap_or(Frames::MAX);
-        // What the device makes of these two is read back below.
-        let _ = params.set_buffer_size_near(length(pace.buffer));
-        let _ = params.set_period_size_near(length(pace.period), ValueOr::Nearest);
-        pcm.hw_params(&params).map_err(|why| refused("this", why))?;
-        let sizes = params.get_buffer_size().and_then(|buffer| Ok((buffer, params.get_period_size()?)));
-        let (buffer, period) = sizes.map_err(|why| refused("this", why))?;
-        (samples, rate, channels, buffer.max(1), period.clamp(1, buffer.max(1)))
-    };
-    set_thresholds(&pcm, buffer, period).map_err(|why| refused("this", why))?;
-    let speakers = order::speakers(&pcm, channels as usize, &wanted);
-    let most_frames = usize::try_from(period).unwrap_or(1).min(frames(pace.period, rate) * 2);
+pub fn set_up(wanted: &Wanted) -> Result<Ready, OutputError> {
+    let name = &wanted.name;
+    let pcm = open(name, wanted.bit_exact)?;
+    let (samples, rate, channels, buffer, period) = set_parameters(&pcm, wanted)?;
+    set_thresholds(&pcm, buffer, period).map_err(|why| refused(name, "this", why))?;
+    let speakers = order::speakers(&pcm, channels as usize, &speakers::of(wanted.format));
+    let most_frames =
+        usize::try_from(period).unwrap_or(1).min(frames(Pace::of(wanted.target).period, rate) * 2);
     Ok(Ready { pcm, device: Device { rate, samples, speakers, most_frames }, buffer, period })
 }
 
+fn refused(name: &str, what: &str, why: alsa::Error) -> OutputError {
+    let why = reason(why);
+    OutputError::Impossible(format!(
+        "ALSA's device `{name}` does not play {what} ({why}): try `plughw` with -d"
+    ))
+}
+
+/// Sets sample type, rate, channels, and the frames of the buffer and of a period.
+fn set_parameters(pcm: &PCM, wanted: &Wanted) -> Result<(SampleType, u32, u32, Frames, Frames), OutputError> {
+    let (name, pace) = (&wanted.name, Pace::of(wanted.target));
+    let refused = |what, why| refused(name, what, why);
+    let params = HwParams::any(pcm).map_err(|why| refused("at all", why))?;
+    // The supply resamples better than `plug`; devices that cannot be asked for this are sound cards.
+    let _ = params.set_rate_resample(false);
+    params.set_access(Access::RWInterleaved).map_err(|why| refused("interleaved frames", why))?;
+    let samples = set_format(wanted, &params)?;
+    let channels = wanted.format.channels().into();
+    let channels = params.set_channels_near(channels).map_err(|why| refused("so many channels", why))?;
+    let rate = wanted.format.rate().get();
+    let rate = params.set_rate_near(rate, ValueOr::Nearest).map_err(|why| refused("any such rate", why))?;
+    let length = |time| Frames::try_from(frames(time, rate)).unwrap_or(Frames::MAX);
+    // What the device makes of these two is read back below.
+    let _ = params.set_buffer_size_near(length(pace.buffer));
+    let _ = params.set_period_size_near(length(pace.period), ValueOr::Nearest);
+    pcm.hw_params(&params).map_err(|why| refused("this", why))?;
+    let sizes = params.get_buffer_size().and_then(|buffer| Ok((buffer, params.get_period_size()?)));
+    let (buffer, period) = sizes.map_err(|why| refused("this", why))?;
+    Ok((samples, rate, channels, buffer.max(1), period.clamp(1, buffer.max(1))))
+}
+
 /// The first of the sample types that the device has.
-fn set_format(name: &str, params: &HwParams, supply: &dyn Supply) -> Result<SampleType, OutputError> {
-    let bits = supply.format().bits();
-    let order = preference(supply.is_bit_exact(), bits);
+fn set_format(wanted: &Wanted, params: &HwParams) -> Result<SampleType, OutputError> {
+    let (name, bits) = (&wanted.name, wanted.format.bits());
+    let order = preference(wanted.bit_exact, bits);
     let format =
         |samples: SampleType| FORMATS.iter().find(|(named, _)| *named == samples).map(|(_, format)| *format);
     let set =
         |samples: &&SampleType| format(**samples).is_some_and(|format| params.set_format(format).is_ok());
     order.iter().find(set).copied().ok_or_else(|| {
-        OutputError::Impossible(match supply.is_bit_exact() {
+        OutputError::Impossible(match wanted.bit_exact {
             true => {
                 format!("ALSA's device `{name}` does not take {bits} bits as they are: leave out --bit-exact")
             }

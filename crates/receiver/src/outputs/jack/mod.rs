@@ -90,9 +90,7 @@ impl Output for Jack {
                 (Ok(()), Progress::Stalled) => break Err(Lent::stalled("JACK")),
             }
         };
-        let supply = lent.take_back();
         // It is silent by now, or the server has gone.
-        let _ = self.bounded.run(move || drop(playing));
-        (supply, result)
+        (lent.take_back(), self.bounded.close(playing, result))
     }
 }

@@ -9,6 +9,7 @@ use pw::context::ContextRc;
 use pw::core::{CoreRc, Listener};
 use pw::loop_::Timeout;
 use pw::main_loop::MainLoopRc;
+use pw::properties::properties;
 use pw::types::ObjectType;
 
 use super::super::OutputError;
@@ -53,7 +54,10 @@ impl Connection {
         pw::init();
         let no_memory = |_| OutputError::Gone("PipeWire: its library cannot be set up".into());
         let main_loop = MainLoopRc::new(None).map_err(no_memory)?;
-        let context = ContextRc::new(&main_loop, None).map_err(no_memory)?;
+        // With this configuration the graph's thread has real-time priority; newer servers have it in the usual one.
+        let real_time = properties! { *pw::keys::CONFIG_NAME => "client-rt.conf" };
+        let context = ContextRc::new(&main_loop, Some(real_time));
+        let context = context.or_else(|_| ContextRc::new(&main_loop, None)).map_err(no_memory)?;
         let core = context.connect_rc(None).map_err(|_| {
             OutputError::Gone("no PipeWire server: start it, or choose another output with -o".into())
         })?;

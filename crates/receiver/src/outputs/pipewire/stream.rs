@@ -27,9 +27,10 @@ use crate::speakers::{self, Speaker};
 pub struct Stream<'c> {
     failed: Rc<RefCell<Option<String>>>,
     graph_rate: Arc<AtomicU32>,
-    // The order matters: the listeners are not to go before the stream is at rest, see `drop`.
-    stream: StreamBox<'c>,
+    // The order matters: the listeners go out of the stream's list, so they go before it; and not before it is at rest,
+    // see `drop`.
     _listeners: (StreamListener<()>, StreamListener<Callback>),
+    stream: StreamBox<'c>,
 }
 
 /// What belongs to the graph's thread.
@@ -87,7 +88,7 @@ impl<'c> Stream<'c> {
         let pod = Pod::from_bytes(&format).expect("what was serialized is a pod");
         let flags = StreamFlags::AUTOCONNECT | StreamFlags::MAP_BUFFERS | StreamFlags::RT_PROCESS;
         stream.connect(Direction::Output, None, flags, &mut [pod]).map_err(refused)?;
-        Ok(Self { failed, graph_rate, stream, _listeners: (states, calls) })
+        Ok(Self { failed, graph_rate, _listeners: (states, calls), stream })
     }
 
     /// Whether the stream is still there.
@@ -109,7 +110,7 @@ impl<'c> Stream<'c> {
 
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        // This waits for the graph's thread; the listeners, with what that thread uses, go after it.
+        // This waits for the graph's thread; what that thread uses goes only after it.
         let _ = self.stream.disconnect();
     }
 }

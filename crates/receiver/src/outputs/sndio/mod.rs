@@ -102,8 +102,7 @@ impl Output for Sndio {
         let result = self.open(&mut *supply).and_then(|mut playback| {
             let result = playback.run(&mut *supply);
             // By now it plays silence, or has gone.
-            let _ = self.bounded.run(move || drop(playback));
-            result
+            self.bounded.close(playback, result)
         });
         (supply, result)
     }
