@@ -138,6 +138,7 @@ fn a_device_that_says_its_order_is_played_in_that_order() {
         let order = Order::tones("alsa", 48_000, mask, 1.5);
         let report = order.start(&server.environment()).end(SOON);
         assert_eq!(report.outcome, Outcome::Played);
+        report.has_steady_delay();
         assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
     });
 }

@@ -66,6 +66,16 @@ pub struct Report {
     pub wander: f64,
 }
 
+impl Report {
+    /// Checks that the delay was that of a server with generous buffers, and that frames were to be heard one after the
+    /// other: what steers the player is the difference between such times.
+    #[track_caller]
+    pub fn has_steady_delay(&self) {
+        assert!((0.01..0.4).contains(&self.delay), "a delay of {} s", self.delay);
+        assert!(self.wander < 0.02, "the delay wanders by {} s", self.wander);
+    }
+}
+
 impl Order {
     /// Tones on an output with everything else as usual in these tests.
     pub fn tones(output: &str, rate: u32, mask: u16, seconds: f64) -> Self {

@@ -116,6 +116,7 @@ fn each_channel_is_heard_from_the_loudspeaker_with_its_number() {
         let order = Order::tones("jack", 48_000, mask, 1.0);
         let report = order.start(&server.environment()).end(SOON);
         assert_eq!(report.outcome, Outcome::Played);
+        report.has_steady_delay();
         assert_eq!(recording.finish().has_tones(order.format(), 1.0), Ok(()));
     }
 }

@@ -146,6 +146,7 @@ fn plays_tones(sink: Sink, rate: u32, mask: u16) {
     let order = Order::tones("pipewire", rate, mask, 1.5);
     let report = order.start(&server.environment()).end(SOON);
     assert_eq!(report.outcome, Outcome::Played);
+    report.has_steady_delay();
     assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
 }
 
@@ -233,5 +234,6 @@ fn the_sink_that_was_chosen_is_the_one_that_plays() {
     let report = order.start(&server.environment()).end(SOON);
     assert!(report.probed.as_ref().is_ok_and(|name| name.starts_with("PipeWire ")), "{report:?}");
     assert_eq!(report.outcome, Outcome::Played);
+    report.has_steady_delay();
     assert_eq!(recording.finish().has_tones(order.format(), 0.5), Ok(()));
 }

@@ -152,6 +152,7 @@ fn plays_tones(sink: Sink, rate: u32, mask: u16) {
     let order = Order::tones("pulse", rate, mask, 1.5);
     let report = order.start(&server.environment()).end(SOON);
     assert_eq!(report.outcome, Outcome::Played);
+    report.has_steady_delay();
     assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
 }
 

@@ -114,6 +114,7 @@ fn each_channel_is_heard_with_its_number() {
         let order = Order::tones("sndio", 48_000, mask, 1.5);
         let report = order.start(&server.environment()).end(SOON);
         assert_eq!(report.outcome, Outcome::Played);
+        report.has_steady_delay();
         assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
     });
 }
