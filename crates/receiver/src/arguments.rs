@@ -219,7 +219,12 @@ fn settings(arguments: &Arguments) -> Result<Settings, String> {
         (None, None) => (TARGET, MOST),
     };
     let milliseconds = |number: u32| Duration::from_millis(number.into());
-    Ok(Settings { target: milliseconds(target), most: milliseconds(most), bit_exact: arguments.bit_exact })
+    Ok(Settings {
+        target: milliseconds(target),
+        most: milliseconds(most),
+        bit_exact: arguments.bit_exact,
+        mix: arguments.mix,
+    })
 }
 
 /// A port that can be listened on.

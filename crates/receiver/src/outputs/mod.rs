@@ -1,10 +1,27 @@
 //! Who plays: sound servers, devices and files.
 
+#[cfg(all(feature = "alsa", target_os = "linux"))]
+pub mod alsa;
+#[cfg(all(any(feature = "alsa", feature = "jack", feature = "sndio"), target_os = "linux"))]
+mod bounded;
 pub mod choice;
+#[cfg(all(feature = "jack", target_os = "linux"))]
+pub mod jack;
+#[cfg(all(any(feature = "alsa", feature = "jack", feature = "pipewire"), target_os = "linux"))]
+mod lent;
 pub mod open;
+pub mod pace;
 pub mod paced;
+#[cfg(all(feature = "pipewire", target_os = "linux"))]
+pub mod pipewire;
+#[cfg(all(feature = "pulse", target_os = "linux"))]
+pub mod pulse;
 pub mod raw;
 pub mod recorder;
+#[cfg(all(feature = "sndio", target_os = "linux"))]
+pub mod sndio;
+#[cfg(windows)]
+pub mod wasapi;
 pub mod wav;
 
 pub use choice::{OutputChoice, OutputKind};

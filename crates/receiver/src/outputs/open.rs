@@ -29,6 +29,18 @@ pub fn open(choice: &OutputChoice) -> Result<Box<dyn Output>, OutputError> {
         OutputKind::Raw | OutputKind::Wav(_) => {
             Err(OutputError::Impossible(format!("`{}` is not a server or a device", choice.kind)))
         }
+        #[cfg(all(feature = "pulse", target_os = "linux"))]
+        OutputKind::Pulse => Ok(Box::new(super::pulse::Pulse::new(choice))),
+        #[cfg(all(feature = "pipewire", target_os = "linux"))]
+        OutputKind::Pipewire => Ok(Box::new(super::pipewire::Pipewire::new(choice))),
+        #[cfg(all(feature = "alsa", target_os = "linux"))]
+        OutputKind::Alsa => Ok(Box::new(super::alsa::Alsa::new(choice))),
+        #[cfg(all(feature = "jack", target_os = "linux"))]
+        OutputKind::Jack => Ok(Box::new(super::jack::Jack::new(choice))),
+        #[cfg(all(feature = "sndio", target_os = "linux"))]
+        OutputKind::Sndio => Ok(Box::new(super::sndio::Sndio::new(choice))),
+        #[cfg(windows)]
+        OutputKind::Wasapi => Ok(Box::new(super::wasapi::Wasapi::new(choice))),
         _ => Err(missing(&choice.kind)),
     }
 }
