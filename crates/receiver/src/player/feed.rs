@@ -226,6 +226,7 @@ impl Supply for Feed {
 
     fn render(&mut self, frames: &mut [u8], now: Moment, delay: Duration) -> Next {
         let is_other = self.take();
+        self.voices.iter_mut().flatten().for_each(|heard| heard.voice.has_all(now));
         let Some(device) = self.device.take() else {
             frames.fill(0);
             return Next::Over;

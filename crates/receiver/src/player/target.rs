@@ -10,6 +10,8 @@ const LEAST_FOR_THE_NETWORK: f64 = 0.002;
 /// What a late packet adds beside its lateness, and what it adds at most, in seconds.
 const MORE: f64 = 0.001;
 const MOST_AT_ONCE: f64 = 0.020;
+/// Packets that were there, but were not looked for because nothing played, do not lag.
+const MOST_LAG: f64 = 0.025;
 /// For so many seconds after a late packet nothing is taken back.
 const REMEMBERED: f64 = 20.0;
 /// How much is taken back in a second, in seconds.
@@ -23,6 +25,8 @@ pub struct Target {
     packet: f64,
     /// What the output needs: the greatest of the last seconds.
     output: f64,
+    /// How long packets take from when they came to the player: those of shared memory are the pieces of a chunk.
+    lag: f64,
     /// What packets that came too late have added.
     added: f64,
     /// Seconds since the last of them.
@@ -33,12 +37,17 @@ impl Target {
     /// The user wants this, and never more than `most`; packets play for `packet`.
     pub fn new(wanted: Duration, most: Duration, packet: Duration) -> Self {
         let (wanted, most) = (wanted.as_secs_f64(), most.as_secs_f64());
-        Self { wanted, most, packet: packet.as_secs_f64(), output: 0.0, added: 0.0, since: 0.0 }
+        Self { wanted, most, packet: packet.as_secs_f64(), output: 0.0, lag: 0.0, added: 0.0, since: 0.0 }
     }
 
     /// The output takes frames so many seconds before the last of them is heard.
     pub fn needs(&mut self, seconds: f64) {
         self.output = self.output.max(seconds);
+    }
+
+    /// The player has had to wait for a packet for so many seconds more than until it is looked for anyway.
+    pub fn lags(&mut self, seconds: f64) {
+        self.lag = self.lag.max(seconds.min(MOST_LAG));
     }
 
     /// A packet came so many seconds too late.
@@ -55,11 +64,12 @@ impl Target {
             self.added = (self.added - TAKEN_BACK * seconds).max(0.0);
         }
         // What a device needs is much the same all the time, but at its start it may be more.
-        self.output *= 1.0 - (seconds / 60.0).min(1.0);
+        let forgotten = 1.0 - (seconds / 60.0).min(1.0);
+        (self.output, self.lag) = (self.output * forgotten, self.lag * forgotten);
     }
 
     fn least(&self) -> f64 {
-        self.wanted.max(self.output + self.packet + LEAST_FOR_THE_NETWORK)
+        self.wanted.max(self.output + self.packet + self.lag + LEAST_FOR_THE_NETWORK)
     }
 
     /// The delay, in nanoseconds.
@@ -96,6 +106,16 @@ mod tests {
         assert_eq!(target.nanos(), 38_000_000);
         target.needs(0.4);
         assert_eq!((target.nanos(), target.slack_nanos()), (408_000_000, 0));
+    }
+
+    #[test]
+    fn packets_that_come_in_lumps_raise_it() {
+        let mut target = target(50);
+        target.needs(0.030);
+        target.lags(0.014);
+        assert_eq!(target.nanos(), 52_000_000);
+        target.lags(1.0);
+        assert_eq!(target.nanos(), 63_000_000);
     }
 
     #[test]

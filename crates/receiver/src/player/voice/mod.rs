@@ -74,6 +74,8 @@ pub struct Voice {
     /// The last packet was like the one before it.
     repeats: bool,
     rendered: Option<Moment>,
+    /// When the packets that had come by then were taken last.
+    looked: Option<Moment>,
     counts: Counts,
 }
 
@@ -110,6 +112,7 @@ impl Voice {
             last: first.clone(),
             repeats: true,
             rendered: None,
+            looked: None,
             counts: Counts::default(),
         })
     }
@@ -152,6 +155,10 @@ impl Voice {
 
     /// Takes a packet of the stream's format.
     pub fn accept(&mut self, packet: &Delivery) {
+        // Of one that has waited only until somebody looked nothing follows.
+        if let Some(before) = self.looked.filter(|before| *before >= packet.arrived()) {
+            self.target.lags(before.since(packet.arrived()).as_secs_f64());
+        }
         if self.is_double(packet) {
             self.counts.doubled += 1;
             return;
@@ -182,6 +189,11 @@ impl Voice {
             self.target.missed((self.position - placement.slot) as f64 / self.rate());
         }
         self.last = packet.clone();
+    }
+
+    /// All packets that have come until now have been accepted.
+    pub fn has_all(&mut self, now: Moment) {
+        self.looked = Some(now);
     }
 
     /// A packet that is its predecessor once more, and came with it, while the audio does not repeat itself.
