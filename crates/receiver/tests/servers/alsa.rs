@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
 use crate::pulse::Pulse;
-use crate::server::{Recording, SOON, Server, Sink, at_once, line_of_gone, value};
+use crate::server::{Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause, value};
 
 /// The order in which devices take these speakers that do not say theirs: the sides, where there is no back, are the
 /// rear pair.
@@ -73,6 +73,8 @@ impl Server for AlsaFile {
     fn kill(&mut self) {}
 
     fn hang(&mut self) {}
+
+    fn resume(&mut self) {}
 }
 
 /// A PulseAudio server in place of the device `default`.
@@ -102,6 +104,10 @@ impl Server for AlsaOnPulse {
 
     fn hang(&mut self) {
         self.pulse.hang();
+    }
+
+    fn resume(&mut self) {
+        self.pulse.resume();
     }
 }
 
@@ -144,11 +150,19 @@ fn a_device_that_says_its_order_is_played_in_that_order() {
 }
 
 #[test]
+fn a_device_whose_server_pauses_is_played_on() {
+    plays_on_after_a_pause::<AlsaOnPulse>("alsa");
+}
+
+#[test]
 fn a_device_whose_server_crashes_or_hangs_is_gone() {
     let line = line_of_gone("alsa", AlsaOnPulse::kill);
     assert!(line.starts_with("ALSA's device `default` "), "{line}");
     let line = line_of_gone("alsa", AlsaOnPulse::hang);
-    assert_eq!(line, "ALSA's device `default` takes no sound");
+    assert_eq!(
+        line,
+        "ALSA's device `default` takes no sound: it hangs, or is connected to nothing that plays"
+    );
 }
 
 #[test]
