@@ -177,3 +177,18 @@ fn an_unknown_device_is_one_line_and_nothing_else_is_printed() {
     assert_eq!(report.outcome, Outcome::Gone(line.into()));
     assert!(!log.contains("ALSA lib"), "{log}");
 }
+
+#[test]
+fn what_plug_would_convert_is_refused_if_bit_exact() {
+    // It takes everything, and makes it what its slave takes.
+    let plug = "pcm.default { type plug slave { pcm { type null } format S16_LE rate 48000 channels 2 } }\n";
+    let folder = configuration(plug);
+    let environment = [("ALSA_CONFIG_PATH", folder.path().join("asoundrc").into())];
+    let outcome = |order: Order| order.start(&environment).end(SOON).outcome;
+    let line = "ALSA's device `default` does not take 24 bits as they are: leave out --bit-exact";
+    assert_eq!(outcome(Order::random("alsa", 48_000, 24, 0x3, 0.1)), Outcome::Impossible(line.into()));
+    let line = "the device plays 48000 Hz, I16, not 44100 Hz, 16 bits";
+    assert_eq!(outcome(Order::random("alsa", 44_100, 16, 0x3, 0.1)), Outcome::Impossible(line.into()));
+    assert_eq!(outcome(Order::random("alsa", 48_000, 16, 0x3, 0.1)), Outcome::Played);
+    assert_eq!(outcome(Order::tones("alsa", 44_100, 0x3F, 0.1)), Outcome::Played);
+}
