@@ -55,6 +55,7 @@ impl Bounded {
     }
 
     /// Closes what may hang with the server. Waits for that unless the server is known to have gone.
+    #[cfg(any(feature = "jack", feature = "sndio"))]
     pub fn close<T: Send + 'static>(
         &self,
         open: T,

@@ -91,9 +91,9 @@ impl Lent {
         }
     }
 
-    /// What it would be an error about if nothing else is known.
-    pub fn stalled(server: &str) -> OutputError {
-        OutputError::Gone(format!("{server} takes no sound: is it connected to anything, and does that run?"))
+    /// Why it has stalled, as far as anybody can know.
+    pub fn stalled(on: &str) -> OutputError {
+        OutputError::Gone(format!("{on} takes no sound: it hangs, or is connected to nothing that plays"))
     }
 
     /// Takes the supply back. Waits for a callback that is under way, which takes no time to speak of.

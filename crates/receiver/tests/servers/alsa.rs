@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
 use crate::pulse::Pulse;
-use crate::server::{Recording, SOON, Server, Sink, at_once, line_of_gone, value};
+use crate::server::{Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause, value};
 
 /// The order in which devices take these speakers that do not say theirs: the sides, where there is no back, are the
 /// rear pair.
@@ -73,6 +73,8 @@ impl Server for AlsaFile {
     fn kill(&mut self) {}
 
     fn hang(&mut self) {}
+
+    fn resume(&mut self) {}
 }
 
 /// A PulseAudio server in place of the device `default`.
@@ -102,6 +104,10 @@ impl Server for AlsaOnPulse {
 
     fn hang(&mut self) {
         self.pulse.hang();
+    }
+
+    fn resume(&mut self) {
+        self.pulse.resume();
     }
 }
 
@@ -144,11 +150,19 @@ fn a_device_that_says_its_order_is_played_in_that_order() {
 }
 
 #[test]
+fn a_device_whose_server_pauses_is_played_on() {
+    plays_on_after_a_pause::<AlsaOnPulse>("alsa");
+}
+
+#[test]
 fn a_device_whose_server_crashes_or_hangs_is_gone() {
     let line = line_of_gone("alsa", AlsaOnPulse::kill);
     assert!(line.starts_with("ALSA's device `default` "), "{line}");
     let line = line_of_gone("alsa", AlsaOnPulse::hang);
-    assert_eq!(line, "ALSA's device `default` takes no sound");
+    assert_eq!(
+        line,
+        "ALSA's device `default` takes no sound: it hangs, or is connected to nothing that plays"
+    );
 }
 
 #[test]
@@ -162,4 +176,19 @@ fn an_unknown_device_is_one_line_and_nothing_else_is_printed() {
     assert_eq!(report.probed, Err(line.into()));
     assert_eq!(report.outcome, Outcome::Gone(line.into()));
     assert!(!log.contains("ALSA lib"), "{log}");
+}
+
+#[test]
+fn what_plug_would_convert_is_refused_if_bit_exact() {
+    // It takes everything, and makes it what its slave takes.
+    let plug = "pcm.default { type plug slave { pcm { type null } format S16_LE rate 48000 channels 2 } }\n";
+    let folder = configuration(plug);
+    let environment = [("ALSA_CONFIG_PATH", folder.path().join("asoundrc").into())];
+    let outcome = |order: Order| order.start(&environment).end(SOON).outcome;
+    let line = "ALSA's device `default` does not take 24 bits as they are: leave out --bit-exact";
+    assert_eq!(outcome(Order::random("alsa", 48_000, 24, 0x3, 0.1)), Outcome::Impossible(line.into()));
+    let line = "the device plays 48000 Hz, I16, not 44100 Hz, 16 bits";
+    assert_eq!(outcome(Order::random("alsa", 44_100, 16, 0x3, 0.1)), Outcome::Impossible(line.into()));
+    assert_eq!(outcome(Order::random("alsa", 48_000, 16, 0x3, 0.1)), Outcome::Played);
+    assert_eq!(outcome(Order::tones("alsa", 44_100, 0x3F, 0.1)), Outcome::Played);
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
-use crate::server::{Process, Recording, SOON, Server, Sink, line_of_gone};
+use crate::server::{Process, Recording, SOON, Server, Sink, line_of_gone, plays_on_after_a_pause};
 
 /// A JACK server.
 pub struct Jack {
@@ -99,6 +99,10 @@ impl Server for Jack {
     fn hang(&mut self) {
         self.server.signal("STOP");
     }
+
+    fn resume(&mut self) {
+        self.server.signal("CONT");
+    }
 }
 
 impl Drop for Jack {
@@ -172,10 +176,15 @@ fn a_server_that_crashes_is_gone() {
 }
 
 #[test]
+fn a_server_that_pauses_is_played_on() {
+    plays_on_after_a_pause::<Jack>("jack");
+}
+
+#[test]
 fn a_server_that_hangs_is_gone() {
     assert_eq!(
         line_of_gone("jack", Jack::hang),
-        "JACK takes no sound: is it connected to anything, and does that run?"
+        "JACK takes no sound: it hangs, or is connected to nothing that plays"
     );
 }
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
-use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone};
+use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause};
 
 /// PipeWire's names of the speakers, by the bits of the mask.
 const NAMES: [&str; 16] =
@@ -137,6 +137,65 @@ impl Server for Pipewire {
     fn hang(&mut self) {
         self.server.signal("STOP");
     }
+
+    fn resume(&mut self) {
+        self.server.signal("CONT");
+    }
+}
+
+/// A PipeWire server with what stands in for PulseAudio, as on most desktops.
+pub struct PulseOnPipewire {
+    _stand_in: Process,
+    pipewire: Pipewire,
+}
+
+impl Server for PulseOnPipewire {
+    fn start(sink: Sink) -> Self {
+        let pipewire = Pipewire::start(sink);
+        let mut command = Command::new("pipewire-pulse");
+        let mut stand_in =
+            Process::start_quietly(command.envs(pipewire.environment()), pipewire.folder.path());
+        stand_in.wait(|| pipewire.folder.path().join("pulse/native").exists());
+        Self { _stand_in: stand_in, pipewire }
+    }
+
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let mut environment = self.pipewire.environment();
+        let socket = self.pipewire.folder.path().join("pulse/native");
+        environment.push(("PULSE_SERVER", format!("unix:{}", socket.display()).into()));
+        environment
+    }
+
+    fn record(&self, time: Duration) -> Recording {
+        self.pipewire.record(time)
+    }
+
+    fn kill(&mut self) {
+        self.pipewire.kill();
+    }
+
+    fn hang(&mut self) {
+        self.pipewire.hang();
+    }
+
+    fn resume(&mut self) {
+        self.pipewire.resume();
+    }
+}
+
+#[test]
+fn what_stands_in_for_pulseaudio_plays_like_it() {
+    at_once([0x4, 0x3, 0x60F], |mask| {
+        let server = PulseOnPipewire::start(Sink::new(48_000, mask));
+        let recording = server.record(Duration::from_secs(3));
+        let order = Order::tones("pulse", 48_000, mask, 1.5);
+        let report = order.start(&server.environment()).end(SOON);
+        assert_eq!(report.outcome, Outcome::Played);
+        report.has_steady_delay();
+        assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
+    });
+    let line = line_of_gone("pulse", PulseOnPipewire::kill);
+    assert!(line.contains("PulseAudio"), "{line}");
 }
 
 #[track_caller]
@@ -189,10 +248,15 @@ fn a_server_that_crashes_is_gone() {
 }
 
 #[test]
+fn a_server_that_pauses_is_played_on() {
+    plays_on_after_a_pause::<Pipewire>("pipewire");
+}
+
+#[test]
 fn a_server_that_hangs_is_gone() {
     assert_eq!(
         line_of_gone("pipewire", Pipewire::hang),
-        "PipeWire takes no sound: is it connected to anything, and does that run?"
+        "PipeWire takes no sound: it hangs, or is connected to nothing that plays"
     );
 }
 

@@ -10,7 +10,7 @@ use receiver::player::supply::SampleType;
 use tempfile::TempDir;
 
 use crate::child::{Order, Outcome};
-use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone};
+use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause};
 
 /// PulseAudio's names of the speakers, by the bits of the mask.
 const NAMES: [&str; 16] = [
@@ -135,6 +135,10 @@ impl Server for Pulse {
     fn hang(&mut self) {
         self.server.signal("STOP");
     }
+
+    fn resume(&mut self) {
+        self.server.signal("CONT");
+    }
 }
 
 impl Pulse {
@@ -181,6 +185,11 @@ fn samples_reach_the_sink_as_they_were_sent() {
 #[test]
 fn a_server_that_crashes_is_gone() {
     assert_eq!(line_of_gone("pulse", Pulse::kill), "the PulseAudio server has ended");
+}
+
+#[test]
+fn a_server_that_pauses_is_played_on() {
+    plays_on_after_a_pause::<Pulse>("pulse");
 }
 
 #[test]

@@ -71,6 +71,9 @@ pub trait Server: Sized {
 
     /// Stops it in the middle of what it does; it is still there, but does not answer.
     fn hang(&mut self);
+
+    /// Lets it go on after that.
+    fn resume(&mut self);
 }
 
 /// Does the same with several things at once: servers mostly wait.
@@ -97,6 +100,22 @@ pub fn line_of_gone<S: Server>(output: &str, change: impl FnOnce(&mut S)) -> Str
     assert!(report.frames > 0, "it did not play before");
     assert!(took < Duration::from_secs(2), "{took:?}");
     line
+}
+
+/// Plays tones on a server that hangs for a moment, as on a machine that is very busy: the output has to bring what is left
+/// to the end.
+pub fn plays_on_after_a_pause<S: Server>(output: &str) {
+    let mut server = S::start(Sink::new(48_000, 0x3));
+    let recording = server.record(Duration::from_secs(1));
+    let player = Order::tones(output, 48_000, 0x3, 2.5).start(&server.environment());
+    recording.finish();
+    server.hang();
+    thread::sleep(Duration::from_millis(400));
+    server.resume();
+    let report = player.end(SOON);
+    assert_eq!(report.outcome, Outcome::Played);
+    // The last block begins no more than a buffer before the end.
+    assert!(report.frames > 110_000, "{} frames", report.frames);
 }
 
 /// A recording under way.

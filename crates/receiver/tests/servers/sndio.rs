@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
 use crate::pulse::{Pulse, enter_by_all};
-use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone};
+use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause};
 
 /// What sndiod opens is `hw:0`.
 const HARDWARE: &str = "pcm.hw { @args [ CARD ] @args.CARD { type string default \"0\" } type pulse }\n";
@@ -82,6 +82,10 @@ impl Server for Sndio {
     fn hang(&mut self) {
         self.server.signal("STOP");
     }
+
+    fn resume(&mut self) {
+        self.server.signal("CONT");
+    }
 }
 
 impl Drop for Sndio {
@@ -142,6 +146,11 @@ fn what_the_server_would_change_is_refused_if_bit_exact() {
 #[test]
 fn a_server_that_crashes_is_gone() {
     assert_eq!(line_of_gone("sndio", Sndio::kill), "sndio's server has ended, or its device has gone");
+}
+
+#[test]
+fn a_server_that_pauses_is_played_on() {
+    plays_on_after_a_pause::<Sndio>("sndio");
 }
 
 #[test]

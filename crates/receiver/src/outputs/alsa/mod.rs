@@ -76,7 +76,7 @@ impl Alsa {
                 match (result.recv_timeout(Duration::from_millis(100)), lent.progress()) {
                     (Ok(result), _) => break result,
                     (Err(RecvTimeoutError::Timeout), Progress::Plays | Progress::Heard) => {}
-                    (Err(_), _) => break Err(playback::takes_nothing(self.device())),
+                    (Err(_), _) => break Err(Lent::stalled(&playback::device(self.device()))),
                 }
             }
         });

@@ -137,9 +137,8 @@ impl Playback {
 
     /// After an underrun and after the computer slept, the device begins anew, with a full buffer.
     fn recover(&mut self, why: Error) -> Result<(), OutputError> {
-        let gone = |why: Error| {
-            OutputError::Gone(format!("ALSA's device `{}` has gone ({})", self.name, reason(why)))
-        };
+        let gone =
+            |why: Error| OutputError::Gone(format!("{} has gone ({})", device(&self.name), reason(why)));
         if self.taken.elapsed() > PATIENCE {
             return Err(gone(why));
         }
@@ -159,9 +158,9 @@ impl Playback {
     }
 }
 
-/// A device does not take any sound.
-pub fn takes_nothing(name: &str) -> OutputError {
-    OutputError::Gone(format!("ALSA's device `{name}` takes no sound"))
+/// What a device is called in a line.
+pub fn device(name: &str) -> String {
+    format!("ALSA's device `{name}`")
 }
 
 /// Holds up a device that takes any amount at once, like ALSA's `null`, so that it takes sound in real time. A device

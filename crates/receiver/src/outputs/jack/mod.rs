@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use client::Playing;
-use jack::{Client, ClientOptions, LoggerType};
+use jack::{Client, ClientOptions};
 
 use super::bounded::Bounded;
 use super::lent::{Lent, Progress};
@@ -35,8 +35,7 @@ impl Jack {
 
     fn client(&self) -> Result<Client, OutputError> {
         let name = self.choice.name.clone().unwrap_or_else(|| "scream".into());
-        // The library would write on standard error; an error is one line, and that is ours.
-        jack::set_logger(LoggerType::None);
+        // The crate gives what the library says to `log`, which nobody listens to: an error is one line, and that is ours.
         self.bounded
             .run(move || Client::new(&name, ClientOptions::NO_START_SERVER))?
             .map(|(client, _)| client)
