@@ -82,13 +82,27 @@ impl Default for Plan {
     }
 }
 
+/// The true delay in a tenth of a second: from when the sender played what was heard, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Delay {
+    /// When, in seconds since the sender began.
+    pub time: f64,
+    /// The least.
+    pub least: f64,
+    /// On average.
+    pub mean: f64,
+    /// The greatest.
+    pub most: f64,
+    /// How many frames were heard.
+    frames: u32,
+}
+
 /// What was heard.
 #[derive(Clone, Debug, Default)]
 pub struct Heard {
-    /// For each tenth of a second in which audio was heard: when, in seconds, and the least and the greatest delay in it, in
-    /// milliseconds.
-    pub delays: Vec<(f64, f64, f64)>,
-    /// Packets that the sender sent, and those of them that were lost.
+    /// The delay in each tenth of a second in which audio was heard.
+    pub delays: Vec<Delay>,
+    /// Packets that the sender sent.
     pub packets: u64,
     /// Packets that the network lost.
     pub lost: u64,
@@ -276,13 +290,6 @@ impl<'a> Card<'a> {
     fn listen(&mut self, time: f64, (left, right): (f64, f64), heard: &mut Heard) {
         let step = (left - self.last.0).abs().max((right - self.last.1).abs());
         heard.steepest = heard.steepest.max(step);
-        if step > 0.05 {
-            eprintln!(
-                "step {step:.3} at {time:.4} loud {:.3} was {:.3}",
-                left.hypot(right),
-                self.last.0.hypot(self.last.1)
-            );
-        }
         self.last = (left, right);
         let loudness = left.hypot(right);
         if loudness < AMPLITUDE * 0.05 {
@@ -296,12 +303,19 @@ impl<'a> Card<'a> {
         let angle = right.atan2(left).rem_euclid(TAU) / TAU;
         let played = time * (1.0 + self.plan.drift_ppm / 1e6);
         let delay = (played - angle).rem_euclid(1.0) * 1e3;
-        let tenth = (time * 10.0).floor() / 10.0;
-        match heard.delays.last_mut() {
-            Some((when, least, most)) if *when == tenth => {
-                (*least, *most) = (least.min(delay), most.max(delay))
+        heard.note((time * 10.0).floor() / 10.0, delay);
+    }
+}
+
+impl Heard {
+    fn note(&mut self, tenth: f64, delay: f64) {
+        match self.delays.last_mut() {
+            Some(last) if last.time == tenth => {
+                last.frames += 1;
+                last.mean += (delay - last.mean) / f64::from(last.frames);
+                (last.least, last.most) = (last.least.min(delay), last.most.max(delay));
             }
-            _ => heard.delays.push((tenth, delay, delay)),
+            _ => self.delays.push(Delay { time: tenth, least: delay, mean: delay, most: delay, frames: 1 }),
         }
     }
 }

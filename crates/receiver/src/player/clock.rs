@@ -12,6 +12,8 @@ const FIRST_SECONDS: f64 = 4.0;
 const LEARNING: f64 = PART * PART / 4.0;
 /// Measured delays jitter with the output's buffers: they are averaged over so many seconds.
 const AVERAGED: f64 = 0.5;
+/// For so many seconds after an interruption the clocks are not learned.
+const DISTURBED: f64 = 5.0;
 /// The greatest difference of clocks that is believed.
 const MOST_DRIFT: f64 = 2000e-6;
 /// The ratio never differs from 1 by more: a twelfth of a semitone.
@@ -23,26 +25,40 @@ pub struct ClockControl {
     seconds: f64,
     error: Option<f64>,
     drift: f64,
+    /// For so many seconds errors say nothing of the clocks.
+    disturbed: f64,
 }
 
 impl ClockControl {
     /// The delay is greater by `error` seconds than it should be; the last time anybody said so is `elapsed` seconds ago.
     /// Returns how many frames are to be taken where one would be.
     pub fn steer(&mut self, error: f64, elapsed: f64) -> f64 {
+        let averaged = self.observe(error, elapsed);
+        let part = if self.seconds < FIRST_SECONDS { FIRST_PART } else { PART };
+        let proportional = (averaged * part).clamp(-MOST, MOST);
+        // What it takes to get back from far away says nothing of the clocks.
+        if proportional.abs() < MOST / 2.0 && self.seconds > 1.0 && self.disturbed <= 0.0 {
+            self.drift = (self.drift + averaged * LEARNING * elapsed).clamp(-MOST_DRIFT, MOST_DRIFT);
+        }
+        1.0 + (proportional + self.drift).clamp(-MOST, MOST)
+    }
+
+    /// The same without steering: returns the error on average.
+    pub fn observe(&mut self, error: f64, elapsed: f64) -> f64 {
         let elapsed = elapsed.clamp(0.0, 1.0);
         self.seconds += elapsed;
+        self.disturbed -= elapsed;
         let averaged = match self.error {
             None => error,
             Some(before) => before + (error - before) * (elapsed / AVERAGED).min(1.0),
         };
         self.error = Some(averaged);
-        let part = if self.seconds < FIRST_SECONDS { FIRST_PART } else { PART };
-        let proportional = (averaged * part).clamp(-MOST, MOST);
-        // What it takes to get back from far away says nothing of the clocks.
-        if proportional.abs() < MOST / 2.0 && self.seconds > 1.0 {
-            self.drift = (self.drift + averaged * LEARNING * elapsed).clamp(-MOST_DRIFT, MOST_DRIFT);
-        }
-        1.0 + (proportional + self.drift).clamp(-MOST, MOST)
+        averaged
+    }
+
+    /// The stream has been interrupted: for a while errors say nothing of the clocks.
+    pub fn disturb(&mut self) {
+        self.disturbed = DISTURBED;
     }
 
     /// By how many seconds the delay is off, on average.

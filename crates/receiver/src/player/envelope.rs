@@ -9,11 +9,11 @@ const SPAN: u64 = 100_000_000;
 const SPANS: usize = 50;
 const POINT: usize = 5;
 /// Of so few points nothing is learned.
-const LEAST_POINTS: f64 = 4.0;
+const LEAST_POINTS: f64 = 5.0;
 /// How much of what the last seconds say of the slope is believed at once.
 const BELIEVED: f64 = 0.003;
 /// The same, if it is certain: the slope is so many times its standard error.
-const CERTAIN: f64 = 0.2;
+const CERTAIN: f64 = 0.5;
 const ERRORS: f64 = 12.0;
 /// At first a clock is taken for a good one: so many spans have to say otherwise.
 const DOUBT: f64 = 100.0;

@@ -25,8 +25,8 @@ const MEMORY: f64 = 10_000.0;
 const LEAST: f64 = 40.0;
 /// The distribution is computed anew after so many packets.
 const EACH: u32 = 32;
-/// The most that one packet can say, for or against.
-const MOST_EVIDENCE: f64 = 8.0;
+/// The most that one packet can say, for or against: a single one that was held up proves nothing.
+const MOST_EVIDENCE: f64 = 5.0;
 /// How certain one has to be: a loss is e to this power times likelier.
 const THRESHOLD: f64 = 7.0;
 /// The part of packets that hardly any is beyond.
@@ -213,11 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn on_a_steady_network_one_packet_more_is_evidence_enough() {
+    fn on_a_steady_network_two_packets_are_evidence_enough() {
         let mut watch = used_to(0);
         assert_eq!(watch.observe(7, Alone(0)), None);
-        assert_eq!(watch.observe(8, Alone(6 * MS)), Some(Loss { units: 1, before: 8 }));
+        assert_eq!(watch.observe(8, Alone(6 * MS)), None);
+        assert_eq!(watch.observe(9, Alone(6 * MS)), Some(Loss { units: 1, before: 8 }));
         assert_eq!(watch.observe(10, Alone(0)), None);
+    }
+
+    #[test]
+    fn one_packet_that_is_held_up_is_none() {
+        let mut watch = used_to(0);
+        assert_eq!(watch.observe(0, Alone(60 * MS)), None);
+        for n in 1..20 {
+            assert_eq!(watch.observe(n, Queued((60 - n as i64 * 6).max(0) * MS)), None);
+        }
     }
 
     #[test]
@@ -258,11 +268,11 @@ mod tests {
     fn who_was_wrong_often_asks_for_more_evidence() {
         let packets = |watch: &mut LossWatch| (0..).find(|n| watch.observe(*n, Alone(6 * MS)).is_some());
         let mut watch = used_to(0);
-        assert_eq!(packets(&mut watch), Some(0));
+        assert_eq!(packets(&mut watch), Some(1));
         (0..16).for_each(|_| watch.verdict(false));
-        assert_eq!(packets(&mut watch), Some(3));
+        assert_eq!(packets(&mut watch), Some(6));
         (0..32).for_each(|_| watch.verdict(true));
-        assert_eq!(packets(&mut watch), Some(0));
+        assert_eq!(packets(&mut watch), Some(1));
     }
 
     #[test]
@@ -273,6 +283,7 @@ mod tests {
             watch.learn(Queued(30 * MS));
         }
         // Those that waited say nothing: 8 ms is as unusual as before.
-        assert_eq!(watch.observe(0, Alone(8 * MS)), Some(Loss { units: 1, before: 0 }));
+        assert_eq!(watch.observe(0, Alone(8 * MS)), None);
+        assert_eq!(watch.observe(1, Alone(8 * MS)), Some(Loss { units: 1, before: 0 }));
     }
 }

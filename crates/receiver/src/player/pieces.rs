@@ -41,6 +41,17 @@ pub enum Run {
     Empty,
 }
 
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// What was before it goes on with it.
+    InTime,
+    /// What was before it has ended, or has begun to: at least a part of it is played.
+    AfterTheEnd,
+    /// It is too late, or there is no room.
+    NotAtAll,
+}
+
 /// What is to be played of one stream.
 #[derive(Debug)]
 pub struct Pieces {
@@ -68,18 +79,17 @@ impl Pieces {
         self.pieces.is_empty()
     }
 
-    /// Adds a packet whose first frame belongs at `slot`; what of it is before `from` or taken already is left out. Returns
-    /// false if that is all of it, or there is no room.
-    pub fn push(&mut self, slot: i64, from: i64, delivery: &Delivery) -> bool {
+    /// Adds a packet whose first frame belongs at `slot`; what of it is before `from` or taken already is left out.
+    pub fn push(&mut self, slot: i64, from: i64, delivery: &Delivery) -> Pushed {
         let taken = self.pieces.back().map_or(from, |last| last.end().max(from));
         let skipped = (taken - slot).clamp(0, i64::from(delivery.frames())) as u32;
         if skipped == delivery.frames() || self.is_full() {
-            return false;
+            return Pushed::NotAtAll;
         }
         let torn = skipped > 0 || self.torn_at == Some(slot);
         let silent = loudest(delivery) <= INAUDIBLE;
         self.pieces.push_back(Piece { slot, skipped, torn, silent, delivery: delivery.clone() });
-        true
+        if torn { Pushed::AfterTheEnd } else { Pushed::InTime }
     }
 
     /// Moves what is at `from` and later, and has not been begun, by so many slots, and returns how many pieces that are.
@@ -193,7 +203,7 @@ mod tests {
     fn pieces(of: &[(i64, usize)]) -> Pieces {
         let mut pieces = Pieces::with_capacity(8);
         for (slot, frames) in of {
-            assert!(pieces.push(*slot, 0, &packet(*frames, 1)));
+            assert_eq!(pieces.push(*slot, 0, &packet(*frames, 1)), Pushed::InTime);
         }
         pieces
     }
@@ -223,12 +233,13 @@ mod tests {
     #[test]
     fn what_is_late_or_has_no_room_is_left_out() {
         let mut pieces = Pieces::with_capacity(2);
-        assert!(!pieces.push(0, 5, &packet(5, 1)));
-        assert!(pieces.push(0, 5, &packet(8, 1)));
+        assert_eq!(pieces.push(0, 5, &packet(5, 1)), Pushed::NotAtAll);
+        assert_eq!(pieces.push(0, 5, &packet(8, 1)), Pushed::AfterTheEnd);
         assert_eq!(pieces.at(5), Run::Audio(3));
         assert!(pieces.is_torn_at(5));
-        assert!(pieces.push(6, 5, &packet(4, 1)));
-        assert!(pieces.is_full() && !pieces.push(10, 5, &packet(4, 1)));
+        assert_eq!(pieces.push(6, 5, &packet(4, 1)), Pushed::AfterTheEnd);
+        assert!(pieces.is_full());
+        assert_eq!(pieces.push(10, 5, &packet(4, 1)), Pushed::NotAtAll);
         assert_eq!(pieces.range(), Some((5, 10)));
     }
 
@@ -259,7 +270,7 @@ mod tests {
         assert_eq!(pieces.end_within(12, 4), None);
         assert_eq!(pieces.end_within(13, 4), Some(17));
         // The fade-out has begun: what follows now has to fade in.
-        assert!(pieces.push(17, 0, &packet(5, 1)));
+        assert_eq!(pieces.push(17, 0, &packet(5, 1)), Pushed::AfterTheEnd);
         assert_eq!(pieces.end_within(13, 4), Some(17));
         pieces.skip_to(17);
         assert!(pieces.is_torn_at(17));

@@ -13,7 +13,7 @@ const MOST_AT_ONCE: f64 = 0.020;
 /// Packets that were there, but were not looked for because nothing played, do not lag.
 const MOST_LAG: f64 = 0.025;
 /// For so many seconds after a late packet nothing is taken back.
-const REMEMBERED: f64 = 20.0;
+const REMEMBERED: f64 = 120.0;
 /// How much is taken back in a second, in seconds.
 const TAKEN_BACK: f64 = 0.001;
 
@@ -123,7 +123,7 @@ mod tests {
         let mut target = target(50);
         target.missed(0.004);
         assert_eq!(target.nanos(), 55_000_000);
-        target.pass(20.0);
+        target.pass(120.0);
         assert_eq!(target.nanos(), 55_000_000);
         target.pass(3.0);
         assert_eq!(target.nanos(), 52_000_000);

@@ -334,10 +334,12 @@ mod tests {
     fn a_lost_packet_takes_slots_as_soon_as_it_is_noticed() {
         let (mut timeline, next) = steady(100 * MS, 200);
         let end = timeline.end();
-        let placement = timeline.place(&packet(next + 6 * MS), BEGUN);
+        let first = timeline.place(&packet(next + 6 * MS), BEGUN);
+        assert_eq!(first, Placement { slot: end, shifts: NO_SHIFTS });
+        let second = timeline.place(&packet(next + 12 * MS), BEGUN);
         let shifts = [Some(Shift { from: end, by: FRAMES, is_loss: true }), None];
-        assert_eq!(placement, Placement { slot: end + FRAMES, shifts });
-        assert_eq!((timeline.end(), timeline.origin()), (end + 2 * FRAMES, 94 * MS as i64));
+        assert_eq!(second, Placement { slot: end + 2 * FRAMES, shifts });
+        assert_eq!((timeline.end(), timeline.origin()), (end + 3 * FRAMES, 94 * MS as i64));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Voice {
         }
         let due = self.timeline.due(heard, self.target.nanos());
         let error = (due - self.position as f64) / self.rate();
-        self.clock.steer(error, elapsed);
+        self.clock.observe(error, elapsed);
         if error > self.target.slack_nanos() as f64 / 1e9 && self.clock.error() > 0.0 {
             self.position = due as i64;
             self.pieces.skip_to(self.position);

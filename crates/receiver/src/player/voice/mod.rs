@@ -14,7 +14,7 @@ use protocol::StreamFormat;
 
 use super::clock::ClockControl;
 use super::fade::Fade;
-use super::pieces::Pieces;
+use super::pieces::{Pieces, Pushed};
 use super::resampler::Resampler;
 use super::target::Target;
 use super::thread::Settings;
@@ -172,7 +172,9 @@ impl Voice {
         let placement = self.timeline.place(packet, begun);
         for shift in placement.shifts.into_iter().flatten() {
             self.pieces.shift(shift.from.max(begun), shift.by);
-            if shift.is_loss {
+            if !shift.is_loss {
+                self.clock.disturb();
+            } else {
                 let packets = shift.by / i64::from(self.last.frames()).max(1);
                 self.counts.lost = self.counts.lost.saturating_add_signed(packets);
             }
@@ -184,11 +186,20 @@ impl Voice {
         if self.pieces.is_full() {
             self.leave_out_half();
         }
-        if !self.pieces.push(placement.slot, self.position, packet) {
-            self.counts.late += 1;
-            self.target.missed((self.position - placement.slot) as f64 / self.rate());
+        match self.pieces.push(placement.slot, self.position, packet) {
+            Pushed::InTime => {}
+            Pushed::AfterTheEnd => self.miss(placement.slot),
+            Pushed::NotAtAll => {
+                self.counts.late += 1;
+                self.miss(placement.slot);
+            }
         }
         self.last = packet.clone();
+    }
+
+    /// A packet whose first slot this is came too late.
+    fn miss(&mut self, slot: i64) {
+        self.target.missed((self.position - slot).max(0) as f64 / self.rate());
     }
 
     /// All packets that have come until now have been accepted.

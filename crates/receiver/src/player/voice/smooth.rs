@@ -78,7 +78,7 @@ impl Voice {
             self.jump_by(averaged);
         } else if averaged > WORTH_IT {
             let silent = self.pieces.silent_until(self.position) - self.position - 2 * self.fade.frames();
-            let by = (silent as f64 / self.rate()).min(averaged);
+            let by = (silent as f64 / self.rate()).min(error);
             if by > WORTH_IT {
                 self.jump_by(by);
             }
@@ -94,6 +94,7 @@ impl Voice {
         let by = (seconds * self.rate()) as i64;
         self.jump = Some(Jump { at: self.position + self.fade.frames(), by });
         self.clock.jumped(-seconds);
+        self.clock.disturb();
         self.settled = 0.0;
         self.counts.cuts += 1;
     }
