@@ -130,7 +130,7 @@ impl Voice {
             return !self.is_asleep();
         };
         // A fresh stream begins wherever it does.
-        let least = if self.is_fresh { due } else { self.played };
+        let least = if self.is_fresh { i64::MIN } else { self.played };
         let ahead = (resampler.chunk() as f64 * self.rate() / 8000.0) as i64 + 64;
         if self.is_asleep() && due + ahead < next {
             self.position = due.max(least);
