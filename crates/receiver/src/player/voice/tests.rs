@@ -150,7 +150,7 @@ fn in_silence_a_delay_that_is_too_great_is_made_up_at_once() {
     let mut voice = Voice::new(&packets[0], RATE, settings(false)).expect("a voice");
     play_smooth(&mut voice, &packets, 1090, 150);
     assert!(voice.delay() > Duration::from_millis(85), "{:?}", voice.delay());
-    let rest: Vec<_> = packets.iter().filter(|p| p.arrived().0 > 1840 * MS).cloned().collect();
+    let rest: Vec<_> = packets.iter().filter(|p| p.arrived().0 > 1835 * MS).cloned().collect();
     play_smooth(&mut voice, &rest, 1840, 300);
     assert!(voice.delay() < Duration::from_millis(55), "{:?}", voice.delay());
     assert_eq!((voice.counts().late, voice.counts().underruns), (0, 0));
