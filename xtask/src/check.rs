@@ -10,16 +10,16 @@ use crate::abi;
 use crate::driver::{self, CROSS, with_libclang};
 use crate::prerequisites::{
     ARM64_C_COMPILER, ARM64_C_LIBRARY, EMULATOR, LINUX_ARM64_TARGET, NIGHTLY_MIRI, Need, Policy,
-    WINDOWS_ARM64_TARGET, WINDOWS_PROGRAM_X64_TARGET,
+    WINDOWS_ARM64_TARGET, WINDOWS_PROGRAM_X64_TARGET, sound,
 };
 use crate::process::{self, cargo};
 use crate::target::Target;
 use crate::{reproducible, test, windows_program};
 
-/// What the checks need besides Rust: the driver has to compile, and the program for Windows.
+/// What the checks need besides Rust: the driver has to compile, the receiver with all outputs, and the programs for Windows.
 pub fn needs(thorough: bool) -> Vec<Need> {
     let more = if thorough { THOROUGH_NEEDS } else { &[] };
-    [driver::NEEDS, &[WINDOWS_PROGRAM_X64_TARGET], more].concat()
+    [driver::NEEDS, &sound::build_needs(), &[WINDOWS_PROGRAM_X64_TARGET], more].concat()
 }
 
 /// The root workspace.
@@ -49,7 +49,7 @@ const STEPS: &[Step] = &[
     ("declarations of Windows", abi::check),
     ("formatting", formatting),
     ("lints", lints),
-    ("lints of the program for Windows", program_lints),
+    ("lints of the programs for Windows", program_lints),
     ("lints of the driver", driver_lints),
     ("documentation", documentation),
     ("documentation of the driver", driver_documentation),
@@ -85,11 +85,14 @@ fn lints() -> Result<()> {
     run_cargo(ROOT, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])
 }
 
-/// What of the program is only there on Windows.
+/// What of the programs is only there on Windows.
 fn program_lints() -> Result<()> {
     let triple = windows_program::triple(Target::X64);
-    let arguments = ["clippy", "--package", "screamctl", "--lib", "--bins", "--examples", "--target", triple];
-    run_cargo(ROOT, &[&arguments[..], &["--", "-D", "warnings"]].concat())
+    for program in [windows_program::SCREAMCTL, windows_program::SCREAM] {
+        let which = ["clippy", "--lib", "--bins", "--examples", "--target", triple];
+        run_cargo(ROOT, &[&which[..], program.selection, &["--", "-D", "warnings"]].concat())?;
+    }
+    Ok(())
 }
 
 /// The driver, and what builds it.
@@ -103,7 +106,7 @@ const RUSTDOC_FLAGS: &str = "-D warnings -A rustdoc::private_intra_doc_links";
 /// Of everything but the driver, which is empty on this host.
 fn documentation() -> Result<()> {
     let arguments = ["doc", "--workspace", "--exclude", "scream", "--no-deps", "--document-private-items"];
-    process::run(cargo(ROOT, &arguments).env("RUSTDOCFLAGS", RUSTDOC_FLAGS))
+    process::run(with_libclang(&mut cargo(ROOT, &arguments)).env("RUSTDOCFLAGS", RUSTDOC_FLAGS))
 }
 
 fn driver_documentation() -> Result<()> {

@@ -14,6 +14,7 @@ mod image;
 mod package;
 mod prerequisites;
 mod process;
+mod receiver;
 mod reproducible;
 mod target;
 mod test;
@@ -72,6 +73,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Make what users get: the drivers and screamctl for x64 and arm64, signed, in one archive.
     Package(package::Arguments),
+    /// Build scream, which plays what the driver sends, with the outputs whose libraries are there, and print its path.
+    Receiver(receiver::Arguments),
     /// Run every test: the crates', and the scenarios that drive scream.sys in the testbed.
     Test {
         /// The processor of the drivers. On another one than this computer's, the testbed runs in an emulator.
@@ -146,6 +149,7 @@ fn run(command: Command, policy: Policy) -> Result<()> {
             prerequisites::ensure(&package::needs(), policy)?;
             package::run(&arguments)
         }
+        Command::Receiver(arguments) => receiver::run_it(&arguments, policy),
         Command::Test { target } => test::run(target, policy),
         Command::Testbed(arguments) => {
             prerequisites::ensure(arguments.target.testbed_needs(), policy)?;
