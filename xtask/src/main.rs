@@ -69,7 +69,8 @@ enum Command {
     },
     /// Play a WAV file through the driver and the network, and compare what comes out.
     Demo(demo::Arguments),
-    /// Measure the driver: processor time, instructions, memory, file size, and how late packets leave.
+    /// Measure the driver (processor time, instructions, memory, file size, how late packets leave) and the receiver (delay,
+    /// losses, processor time, memory).
     Bench(bench::Arguments),
     /// Make what users get: the drivers and screamctl for x64 and arm64, signed, in one archive.
     Package(package::Arguments),
@@ -143,7 +144,7 @@ fn run(command: Command, policy: Policy) -> Result<()> {
         }
         Command::Bench(arguments) => {
             prerequisites::ensure(driver::NEEDS, policy)?;
-            bench::run(&arguments)
+            bench::run(&arguments, policy)
         }
         Command::Package(arguments) => {
             prerequisites::ensure(&package::needs(), policy)?;

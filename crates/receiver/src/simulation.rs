@@ -55,6 +55,8 @@ pub struct Plan {
     pub device_jitter: Duration,
     /// Which of all simulations of this kind it is.
     pub seed: u64,
+    /// Whether somebody listens; that takes longer than the rest.
+    pub heard: bool,
 }
 
 impl Default for Plan {
@@ -78,6 +80,7 @@ impl Default for Plan {
             device_delay: Duration::from_millis(10),
             device_jitter: Duration::ZERO,
             seed: 1,
+            heard: true,
         }
     }
 }
@@ -118,6 +121,11 @@ pub struct Heard {
 
 /// Plays.
 pub fn run(plan: &Plan) -> Heard {
+    run_and_tell(plan, &mut |_| {})
+}
+
+/// Plays, and tells each minute how many of them have passed.
+pub fn run_and_tell(plan: &Plan, passed: &mut dyn FnMut(u64)) -> Heard {
     let (queue, deliveries) = RingBuffer::new(QUEUE);
     let mut card = Card::new(plan, deliveries);
     let mut network = Network::new(plan, queue);
@@ -125,6 +133,7 @@ pub fn run(plan: &Plan) -> Heard {
     let mut random = Random(plan.seed ^ 0x5EED);
     let end = START.later(plan.time);
     let mut period: u64 = 0;
+    let each_minute = u64::from(RATE) * 60 / plan.period as u64;
     loop {
         let due = START.later(crate::delivery::duration_of(period * plan.period as u64, RATE));
         if due > end {
@@ -134,6 +143,9 @@ pub fn run(plan: &Plan) -> Heard {
         network.deliver(due + late);
         card.play(due, late, &mut heard);
         period += 1;
+        if period.is_multiple_of(each_minute) {
+            passed(period / each_minute);
+        }
     }
     (heard.packets, heard.lost) = (network.sent, network.lost);
     heard.figures = card.status.figures();
@@ -173,6 +185,7 @@ struct Network<'a> {
     lost: u64,
     /// When the last packet came.
     last: Moment,
+    audio: Vec<u8>,
 }
 
 /// When the sender plays a frame.
@@ -190,7 +203,16 @@ fn is_in(when: u64, repeated: Option<(Duration, Duration)>) -> Option<u64> {
 impl<'a> Network<'a> {
     fn new(plan: &'a Plan, queue: Producer<Delivery>) -> Self {
         let under_way = VecDeque::new();
-        Self { plan, queue, random: Random(plan.seed), under_way, sent: 0, lost: 0, last: START }
+        Self {
+            plan,
+            queue,
+            random: Random(plan.seed),
+            under_way,
+            sent: 0,
+            lost: 0,
+            last: START,
+            audio: second(),
+        }
     }
 
     /// Delivers what has come by `now`.
@@ -219,7 +241,10 @@ impl<'a> Network<'a> {
         let released = is_in(sent, self.plan.stall).unwrap_or(sent);
         let arrived = Moment(START.0 + released).later(jitter).max(self.last);
         self.last = arrived;
-        let packet = packet(number, arrived);
+        let format = StreamFormat::new(RATE, 16, 2, 3).expect("a format");
+        let first = (number * PACKET % u64::from(RATE)) as usize * 4;
+        let pcm = &self.audio[first..first + PACKET as usize * 4];
+        let packet = Delivery::new(0, arrived, format, pcm).expect("a packet");
         if self.random.one_of_a_million(self.plan.doubled_of_a_million) {
             self.under_way.push_back(packet.clone());
         }
@@ -227,16 +252,13 @@ impl<'a> Network<'a> {
     }
 }
 
-fn packet(number: u64, arrived: Moment) -> Delivery {
-    let format = StreamFormat::new(RATE, 16, 2, 3).expect("a format");
-    let mut pcm = Vec::with_capacity(1152);
-    for frame in number * PACKET..(number + 1) * PACKET {
+/// A second of the audio, and as much again as a packet has.
+fn second() -> Vec<u8> {
+    let frames = (0..u64::from(RATE) + PACKET).flat_map(|frame| {
         let angle = TAU * (frame % u64::from(RATE)) as f64 / f64::from(RATE);
-        for value in [angle.cos(), angle.sin()] {
-            pcm.extend_from_slice(&((value * AMPLITUDE * 32_768.0).round() as i16).to_le_bytes());
-        }
-    }
-    Delivery::new(0, arrived, format, &pcm).expect("a packet")
+        [angle.cos(), angle.sin()]
+    });
+    frames.flat_map(|value| ((value * AMPLITUDE * 32_768.0).round() as i16).to_le_bytes()).collect()
 }
 
 /// The sound card, and who listens to it.
@@ -275,6 +297,9 @@ impl<'a> Card<'a> {
         }
         let delay = self.plan.device_delay.saturating_sub(late);
         self.feed.render(&mut self.bytes, due + late, delay);
+        if !self.plan.heard {
+            return;
+        }
         let first = (due + self.plan.device_delay).0 - START.0;
         let frames: Vec<(f64, f64)> = self.bytes.as_chunks::<8>().0.iter().map(frame).collect();
         for (index, frame) in frames.into_iter().enumerate() {

@@ -20,10 +20,14 @@ const MS: i64 = 10_000;
 /// A figure and what it should be.
 #[derive(Debug, PartialEq)]
 pub struct Goal {
-    what: &'static str,
-    goal: &'static str,
-    measured: String,
-    met: bool,
+    /// The figure.
+    pub what: &'static str,
+    /// What it should be.
+    pub goal: &'static str,
+    /// What it is.
+    pub measured: String,
+    /// Whether it is as it should be.
+    pub met: bool,
 }
 
 /// All goals.

@@ -1,8 +1,8 @@
-//! `cargo xtask bench`: what the driver costs.
+//! `cargo xtask bench`: what the driver costs, and what the receiver does and costs.
 //!
-//! [`life`] lets the driver live once in the testbed; [`measure`] compares lives under the virtual clock, and [`wakes`] looks
+//! Of the driver, [`life`] lets the driver live once in the testbed; [`measure`] compares lives under the virtual clock, and [`wakes`] looks
 //! at the wake-ups of one; [`real`] plays on the real clock. [`report`] prints what came out, [`goals`] what it should be,
-//! and [`plot`] draws the packets.
+//! and [`plot`] draws the packets. The receiver has a folder of its own, [`receiver`].
 //!
 //! Machines are shared and noisy: only compare figures of one run. Instructions, wake-ups, memory and the lateness under
 //! the virtual clock are exact and the same in every run.
@@ -12,6 +12,7 @@ mod life;
 mod measure;
 mod plot;
 mod real;
+mod receiver;
 mod report;
 mod wakes;
 
@@ -19,13 +20,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use testbed::image::Image;
 use testbed::image::check::ImageSummary;
 use testbed::playback::{self, Idle};
 
 use crate::driver::{self, Profile};
+use crate::prerequisites::Policy;
 
 /// What the command takes.
 #[derive(Args)]
@@ -33,6 +35,24 @@ pub struct Arguments {
     /// Where to draw how late packets left on the real clock.
     #[arg(long, value_name = "FILE.svg", default_value = "target/lateness.svg")]
     plot: PathBuf,
+    /// Where to draw the delay of the receiver over an hour.
+    #[arg(long, value_name = "FILE.svg", default_value = "target/delay.svg")]
+    delay_plot: PathBuf,
+    /// Measure only this [default: both].
+    #[arg(value_enum)]
+    what: Option<What>,
+    /// Of the receiver, simulate a whole day, too: some minutes more.
+    #[arg(long)]
+    day: bool,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// The driver.
+    Driver,
+    /// The receiver.
+    Receiver,
 }
 
 /// Everything that was measured.
@@ -54,8 +74,18 @@ struct Measured {
 /// Runs the benchmark.
 ///
 /// # Errors
-/// One line: the driver does not build or play, it breaks a rule, or the drawing cannot be written.
-pub fn run(arguments: &Arguments) -> Result<()> {
+/// One line: the driver or the receiver does not build or play, it breaks a rule, or a drawing cannot be written.
+pub fn run(arguments: &Arguments, policy: Policy) -> Result<()> {
+    if arguments.what != Some(What::Receiver) {
+        run_driver(arguments)?;
+    }
+    if arguments.what != Some(What::Driver) {
+        receiver::run(&arguments.delay_plot, arguments.day, policy)?;
+    }
+    Ok(())
+}
+
+fn run_driver(arguments: &Arguments) -> Result<()> {
     let file = driver::build(Profile::Release)?;
     let image = Image::open(&file).map_err(|error| anyhow!("{error}"))?;
     let summary = ImageSummary::read(image.bytes()).map_err(|problem| anyhow!("{problem}"))?;

@@ -22,7 +22,7 @@ impl Pace {
     /// the network.
     pub fn of(target: Duration) -> Self {
         let buffer = (target / 2).clamp(Duration::from_millis(4), Duration::from_millis(500));
-        let period = (buffer / 4).clamp(Duration::from_millis(1), Duration::from_millis(10));
+        let period = (buffer * 2 / 5).clamp(Duration::from_millis(1), Duration::from_millis(10));
         Self { buffer, period }
     }
 }
@@ -51,13 +51,13 @@ mod tests {
 
     #[test]
     fn a_device_holds_half_of_the_delay_and_asks_in_small_parts() {
-        check(50, 25_000, 6_250);
+        check(50, 25_000, 10_000);
         check(200, 100_000, 10_000);
     }
 
     #[test]
     fn no_target_is_so_small_or_so_large_that_a_device_could_not_do_it() {
-        check(0, 4_000, 1_000);
+        check(0, 4_000, 1_600);
         check(60_000, 500_000, 10_000);
     }
 

@@ -18,8 +18,9 @@ use crate::report::News;
 
 /// The outputs that are tried when none is chosen, in this order. JACK is not: whoever wants it says so.
 const USUAL: [&str; 5] = ["pulse", "pipewire", "alsa", "sndio", "wasapi"];
-/// How many packets may wait for the player: a fifth of a second of the fastest stream.
-const QUEUE: usize = 4096;
+/// How many packets may wait for the player while it opens a device: 12 s of a usual stream, 0.4 s of the densest that Windows
+/// sends.
+const QUEUE: usize = 2048;
 
 /// What is played on.
 pub enum Target {
