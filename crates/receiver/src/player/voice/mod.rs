@@ -14,6 +14,7 @@ use protocol::StreamFormat;
 
 use super::clock::ClockControl;
 use super::fade::Fade;
+use super::joins;
 use super::pieces::Pieces;
 use super::resampler::Resampler;
 use super::target::Target;
@@ -172,7 +173,7 @@ impl Voice {
         }
         // What is just being played has to have time to fade out.
         let begun = self.position + self.fade.frames();
-        let placement = self.timeline.place(packet, begun);
+        let placement = self.timeline.place(packet, begun, joins::is_smooth(&self.last, packet));
         // After a pause, or another stream, it was no wonder.
         let goes_on = !self.is_fresh && placement.shifts.iter().flatten().all(|shift| shift.is_loss);
         self.counts.underruns += u64::from(std::mem::take(&mut self.is_dry) && goes_on);
