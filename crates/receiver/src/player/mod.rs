@@ -7,6 +7,7 @@
 //! | [`feed`] | the supply: all voices, mixed, as the device takes them |
 //! | [`voice`] | one stream: its packets in, its frames out |
 //! | [`timeline`], [`envelope`], [`losses`] | which frames a packet has, what is missing, and when it was played by the sender |
+//! | [`joins`] | whether a packet's audio goes on from that of the one before it |
 //! | [`target`], [`clock`] | what the delay should be, and how it is kept: the clocks of sender and device differ |
 //! | [`pieces`], [`fade`] | the jitter buffer, and how audio begins and ends |
 //! | [`resampler`], [`samples`], [`routing`] | rates, kinds of samples and speakers |
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod envelope;
 pub mod fade;
 pub mod feed;
+pub mod joins;
 pub mod losses;
 pub mod pieces;
 pub mod resampler;

@@ -55,6 +55,8 @@ struct Seen {
     end: i64,
     /// It did not come in one go with its predecessor, so its lateness says something.
     alone: bool,
+    /// Its audio goes on from that of its predecessor.
+    smooth: bool,
 }
 
 /// A loss that has been found, and may turn out to be none.
@@ -122,8 +124,9 @@ impl Timeline {
         self.envelope.origin(now, self.recent.iter().map(|seen| self.point(seen)))
     }
 
-    /// Takes the next packet. What has a slot before `begun` has been played, or is about to be.
-    pub fn place(&mut self, packet: &Delivery, begun: i64) -> Placement {
+    /// Takes the next packet. What has a slot before `begun` has been played, or is about to be. `smooth`: its audio goes on from
+    /// that of the packet before it, so nothing seems to be missing between them.
+    pub fn place(&mut self, packet: &Delivery, begun: i64, smooth: bool) -> Placement {
         let frames = i64::from(packet.frames());
         let before = self.recent.back().map_or(0, |seen| seen.arrived);
         let seen = Seen {
@@ -132,6 +135,7 @@ impl Timeline {
             first: self.end,
             end: self.end + frames,
             alone: packet.arrived().0.saturating_sub(before) * QUEUED >= packet.duration().as_nanos() as u64,
+            smooth,
         };
         self.count += 1;
         self.end = seen.end;
@@ -166,9 +170,22 @@ impl Timeline {
         let lateness = (!self.recent.is_empty()).then(|| self.origin_of(&seen) - self.origin());
         self.remember(seen);
         match lateness.and_then(|lateness| self.observe(&seen, lateness)) {
-            Some(loss) => self.locate(loss, &seen),
-            None => [self.reconsider(begun), None],
+            Some(loss) if self.may_be_torn(&loss) => self.locate(loss, &seen),
+            _ => [self.reconsider(begun), None],
         }
+    }
+
+    /// Whether something may be missing, as far as the audio tells. If it goes on everywhere, only the delay has grown, and
+    /// nothing is put in the place of what is not missing: that would be heard.
+    fn may_be_torn(&self, loss: &Loss) -> bool {
+        let is_older = self.recent.front().is_none_or(|first| first.number > loss.before);
+        is_older || self.recent.iter().any(|seen| !seen.smooth)
+    }
+
+    /// The packet nearest to this one whose audio does not go on from that of its predecessor; this one, if there is none.
+    fn torn_near(&self, near: &Seen) -> Seen {
+        let torn = self.recent.iter().filter(|seen| !seen.smooth);
+        *torn.min_by_key(|seen| seen.number.abs_diff(near.number)).unwrap_or(near)
     }
 
     fn observe(&mut self, seen: &Seen, lateness: i64) -> Option<Loss> {
@@ -178,7 +195,7 @@ impl Timeline {
         self.losses.observe(seen.number, seen.lateness(lateness))
     }
 
-    /// Where what is missing is missing: after the last packet that would have been faster than any otherwise. Of several units
+    /// Where what is missing is missing: where the audio does not go on, about after the last packet that would have been faster than any otherwise. Of several units
     /// some may be missing only later, before the first packet that is too late without; half of them are then taken for
     /// missing there, so that no packet is far from its place.
     fn locate(&mut self, loss: Loss, last: &Seen) -> Shifts {
@@ -188,10 +205,12 @@ impl Timeline {
         // Of a single unit it is certain enough.
         let before = if units > 1 { 0 } else { loss.before };
         let recent = self.recent.iter().rev().take_while(|seen| seen.number >= before);
-        let first = recent.take_while(|seen| self.origin_of(seen) >= fastest).last().unwrap_or(last).first;
+        let late = recent.take_while(|seen| self.origin_of(seen) >= fastest);
+        let first = self.torn_near(late.last().unwrap_or(last));
         let latest = origin + (units - 1) * unit + self.losses.most();
-        let mut after = self.recent.iter().filter(|seen| seen.first >= first);
-        let then = after.find(|seen| self.origin_of(seen) > latest).unwrap_or(last).first;
+        let mut after = self.recent.iter().filter(|seen| seen.first >= first.first);
+        let then = self.torn_near(after.find(|seen| self.origin_of(seen) > latest).unwrap_or(last));
+        let (first, then) = (first.first, then.first);
 
         let by = self.slots(units * unit);
         self.suspicion = Some(Suspicion { origin, number: last.number, from: then + by, by });
@@ -203,7 +222,14 @@ impl Timeline {
             0 => [shift(first, sooner), None],
             _ => [shift(then, later), shift(first, sooner)],
         };
-        shifts.iter().flatten().for_each(|shift| self.shift(shift.from, shift.by));
+        for shift in shifts.iter().flatten() {
+            // What is missing there is known now.
+            self.recent
+                .iter_mut()
+                .filter(|seen| seen.first == shift.from)
+                .for_each(|seen| seen.smooth = true);
+            self.shift(shift.from, shift.by);
+        }
         shifts
     }
 
@@ -311,7 +337,7 @@ mod tests {
     fn steady(start: u64, count: u64) -> (Timeline, u64) {
         let mut timeline = Timeline::new(&packet(start), true);
         for n in 0..count {
-            let placement = timeline.place(&packet(start + 6 * MS * n), BEGUN);
+            let placement = timeline.place(&packet(start + 6 * MS * n), BEGUN, false);
             assert_eq!(placement, Placement { slot: n as i64 * FRAMES, shifts: NO_SHIFTS });
         }
         (timeline, start + 6 * MS * count)
@@ -321,11 +347,11 @@ mod tests {
     fn slots_are_counted_and_their_time_is_that_of_the_fastest_packets() {
         let mut timeline = Timeline::new(&packet(100 * MS), true);
         // 288 frames have been played when the first packet comes.
-        timeline.place(&packet(100 * MS), BEGUN);
+        timeline.place(&packet(100 * MS), BEGUN, false);
         assert_eq!((timeline.end(), timeline.origin()), (FRAMES, 94 * MS as i64));
-        timeline.place(&packet(104 * MS), BEGUN);
+        timeline.place(&packet(104 * MS), BEGUN, false);
         assert_eq!(timeline.origin(), 92 * MS as i64);
-        timeline.place(&packet(125 * MS), BEGUN);
+        timeline.place(&packet(125 * MS), BEGUN, false);
         assert_eq!(timeline.origin(), 92 * MS as i64);
         assert_eq!(timeline.due(Moment(152 * MS), 50 * MS as i64), 480.0);
     }
@@ -334,19 +360,34 @@ mod tests {
     fn a_lost_packet_takes_slots_as_soon_as_it_is_noticed() {
         let (mut timeline, next) = steady(100 * MS, 200);
         let end = timeline.end();
-        let first = timeline.place(&packet(next + 6 * MS), BEGUN);
+        let first = timeline.place(&packet(next + 6 * MS), BEGUN, false);
         assert_eq!(first, Placement { slot: end, shifts: NO_SHIFTS });
-        let second = timeline.place(&packet(next + 12 * MS), BEGUN);
+        let second = timeline.place(&packet(next + 12 * MS), BEGUN, false);
         let shifts = [Some(Shift { from: end, by: FRAMES, is_loss: true }), None];
         assert_eq!(second, Placement { slot: end + 2 * FRAMES, shifts });
         assert_eq!((timeline.end(), timeline.origin()), (end + 3 * FRAMES, 94 * MS as i64));
     }
 
     #[test]
+    fn packets_that_are_late_but_go_on_from_each_other_are_no_loss() {
+        let mut timeline = Timeline::new(&packet(0), true);
+        for n in 0..300 {
+            let late = if n < 200 { 0 } else { 6 * MS };
+            let placement = timeline.place(&packet(6 * MS * n + late), BEGUN, true);
+            assert_eq!(placement, Placement { slot: n as i64 * FRAMES, shifts: NO_SHIFTS });
+        }
+        // One that does not is the first after a loss, even if that is noticed later.
+        let torn = timeline.end();
+        let shifts = (300..340).map(|n| timeline.place(&packet(6 * MS * (n + 3)), BEGUN, n != 300).shifts);
+        let first = shifts.flat_map(|shifts| shifts.into_iter().flatten()).next();
+        assert!(first.is_some_and(|shift| shift.from == torn && shift.is_loss), "{first:?}");
+    }
+
+    #[test]
     fn who_pauses_takes_up_the_timeline_where_it_is_then() {
         let (mut timeline, next) = steady(100 * MS, 200);
         let end = timeline.end();
-        let placement = timeline.place(&packet(next + 300 * MS), BEGUN);
+        let placement = timeline.place(&packet(next + 300 * MS), BEGUN, false);
         let shifts = [Some(Shift { from: end, by: 14_400, is_loss: false }), None];
         assert_eq!(placement, Placement { slot: end + 14_400, shifts });
         assert_eq!(timeline.origin(), 94 * MS as i64);
@@ -358,7 +399,7 @@ mod tests {
         // 1667 ppm: a second in ten minutes, and no packet was lost.
         let mut lost = [0, 0];
         for n in 0..100_000 {
-            let shifts = timeline.place(&packet(n * 6_010_000), BEGUN).shifts;
+            let shifts = timeline.place(&packet(n * 6_010_000), BEGUN, false).shifts;
             lost[usize::from(n > 10_000)] +=
                 shifts.iter().flatten().map(|shift| shift.by / FRAMES).sum::<i64>();
         }
@@ -371,11 +412,11 @@ mod tests {
     fn a_delay_that_goes_back_was_no_loss() {
         let (mut timeline, next) = steady(0, 200);
         let held_up: Vec<_> =
-            (0..10).map(|n| timeline.place(&packet(next + 6 * MS * n + 7 * MS), BEGUN)).collect();
+            (0..10).map(|n| timeline.place(&packet(next + 6 * MS * n + 7 * MS), BEGUN, false)).collect();
         assert_eq!(held_up.iter().filter(|placement| placement.shifts != NO_SHIFTS).count(), 1);
         // Now they are as fast as before, so 6 ms too many are there.
-        timeline.place(&packet(next + 60 * MS), BEGUN);
+        timeline.place(&packet(next + 60 * MS), BEGUN, false);
         assert_eq!(timeline.origin(), -12 * MS as i64);
-        assert!(timeline.place(&packet(next + 66 * MS), BEGUN).shifts == NO_SHIFTS);
+        assert!(timeline.place(&packet(next + 66 * MS), BEGUN, false).shifts == NO_SHIFTS);
     }
 }

@@ -7,6 +7,8 @@
 //! | [`signal`] | the signals: a tone for each speaker, or random samples |
 //! | [`analysis`] | finds the signals in a recording |
 //! | [`child`] | plays a signal in a process of its own |
+//! | [`running`] | the whole program |
+//! | [`driver`] | the tests in which the driver plays, and the whole program receives |
 //! | others | one server each, and its tests |
 
 #![cfg(target_os = "linux")]
@@ -14,9 +16,13 @@
 mod alsa;
 mod analysis;
 mod child;
+mod driver;
 mod jack;
 mod pipewire;
 mod pulse;
+#[path = "../program/running.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod running;
 mod server;
 mod signal;
 mod sndio;

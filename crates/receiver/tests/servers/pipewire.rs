@@ -49,7 +49,9 @@ fn configure(folder: &TempDir, sink: &Sink) {
     let names = if sink.mask == 0x4 { vec!["MONO"] } else { sink.names(NAMES) };
     let (rate, channels, position) = (sink.rate, names.len(), names.join(","));
     let server = format!(
-        "context.properties = {{ default.clock.rate = {rate} }}\n\
+        // Patient with clients: the machine may be busy.
+        "context.properties = {{ default.clock.rate = {rate} default.clock.min-quantum = 2048\n\
+             default.clock.quantum = 2048 }}\n\
          context.objects = [ {{ factory = adapter args = {{\n\
              factory.name = support.null-audio-sink\n node.name = speakers\n media.class = Audio/Sink\n\
              object.linger = true\n audio.rate = {rate}\n audio.channels = {channels}\n\

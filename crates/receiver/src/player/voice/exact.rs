@@ -84,7 +84,7 @@ impl Voice {
                 frames
             }
             run => {
-                self.counts.underruns += u64::from(run == Run::Empty);
+                self.is_dry |= run == Run::Empty;
                 out[..channels].fill(0);
                 self.silence = 1;
                 1

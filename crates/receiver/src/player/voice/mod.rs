@@ -14,6 +14,7 @@ use protocol::StreamFormat;
 
 use super::clock::ClockControl;
 use super::fade::Fade;
+use super::joins;
 use super::pieces::{Pieces, Pushed};
 use super::resampler::Resampler;
 use super::target::Target;
@@ -68,6 +69,8 @@ pub struct Voice {
     settled: f64,
     /// Frames of silence that were taken last, one after the other.
     silence: u64,
+    /// There was nothing to play. Whether that was in the middle of the stream, or its end, the next packet tells.
+    is_dry: bool,
     /// Nothing has been played since the stream began.
     is_fresh: bool,
     last: Delivery,
@@ -108,6 +111,7 @@ impl Voice {
             jump: None,
             settled: 0.0,
             silence: u64::MAX,
+            is_dry: false,
             is_fresh: true,
             last: first.clone(),
             repeats: true,
@@ -169,7 +173,10 @@ impl Voice {
         }
         // What is just being played has to have time to fade out.
         let begun = self.position + self.fade.frames();
-        let placement = self.timeline.place(packet, begun);
+        let placement = self.timeline.place(packet, begun, joins::is_smooth(&self.last, packet));
+        // After a pause, or another stream, it was no wonder.
+        let goes_on = !self.is_fresh && placement.shifts.iter().flatten().all(|shift| shift.is_loss);
+        self.counts.underruns += u64::from(std::mem::take(&mut self.is_dry) && goes_on);
         for shift in placement.shifts.into_iter().flatten() {
             self.pieces.shift(shift.from.max(begun), shift.by);
             if !shift.is_loss {

@@ -129,7 +129,7 @@ impl Voice {
             }
             return !self.is_asleep();
         };
-        // A fresh stream begins wherever it does.
+        // A fresh stream begins wherever it does, and with its first frame even if that is late.
         let least = if self.is_fresh { i64::MIN } else { self.played };
         let ahead = (resampler.chunk() as f64 * self.rate() / 8000.0) as i64 + 64;
         if self.is_asleep() && due + ahead < next {
@@ -176,7 +176,7 @@ impl Voice {
             Run::Gap(next) => most.min(next - self.position),
             Run::Empty => {
                 // The first silence after audio.
-                self.counts.underruns += u64::from(self.silence == 0);
+                self.is_dry |= self.silence == 0;
                 most
             }
         };
