@@ -16,6 +16,9 @@ use crate::process::{cargo, run, target_directory};
 /// The target of `scream.exe`, as Rust calls it.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
+/// What the build of `scream.exe` needs besides Rust.
+pub const WINDOWS_NEEDS: &[Need] = &[WINDOWS_GNU_TARGET, MINGW];
+
 /// What tells cargo which program it is, without any feature.
 const SELECTION: &[&str] =
     &["--release", "--package", "receiver", "--bin", "scream", "--no-default-features"];
@@ -37,7 +40,7 @@ pub struct Arguments {
 /// Something is missing, or the build fails.
 pub fn run_it(arguments: &Arguments, policy: Policy) -> Result<()> {
     let program = if arguments.windows {
-        ensure(&[WINDOWS_GNU_TARGET, MINGW], policy)?;
+        ensure(WINDOWS_NEEDS, policy)?;
         build_for_windows()?
     } else {
         let found = found(arguments.all, policy)?;
@@ -82,7 +85,10 @@ pub fn build(features: &[&Feature]) -> Result<PathBuf> {
 }
 
 /// Builds the program for Windows, and returns its path.
-fn build_for_windows() -> Result<PathBuf> {
+///
+/// # Errors
+/// The build fails.
+pub fn build_for_windows() -> Result<PathBuf> {
     run(cargo(".", &["build", "--target", WINDOWS]).args(SELECTION))?;
     Ok(target_directory().join(WINDOWS).join("release/scream.exe"))
 }
