@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::driver::{self, CROSS, Profile, with_libclang};
 use crate::package;
 use crate::prerequisites::{EMULATOR, IPROUTE, Need, PYTHON, Policy, TSHARK, WINE, ensure, sound};
-use crate::process::{self, cargo};
+use crate::process::{self, cargo, target_directory};
 use crate::target::Target;
 use crate::{receiver, windows_program};
 
@@ -18,7 +18,8 @@ const NEEDS: &[Need] = &[EMULATOR, IPROUTE, TSHARK, PYTHON];
 
 /// What those of this computer's processor need besides that: they are of the programs, too.
 fn native_needs() -> Vec<Need> {
-    [&package::needs(), &sound::build_needs(), sound::SERVERS, receiver::WINDOWS_NEEDS, &[WINE][..]].concat()
+    [&package::needs(), &receiver::deb::needs(), sound::SERVERS, receiver::WINDOWS_NEEDS, &[WINE][..]]
+        .concat()
 }
 
 /// Lives of the soak in an emulator, which is slow, unless the environment asks for another number.
@@ -47,6 +48,8 @@ fn run_native() -> Result<()> {
     let package = package::unpacked_for_tests()?;
     let on_wine = windows_program::build_example("screamctl", "on_wine")?;
     let scream = receiver::build_for_windows()?;
+    // What is made is unpacked, and the program run.
+    receiver::deb::make(&target_directory().join("package-for-tests"))?;
     let mut tests = cargo(".", &["test", "--workspace"]);
     tests.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules);
     tests.env("SCREAM_PACKAGE", &package).env("SCREAMCTL_EXE", package::program(&package));

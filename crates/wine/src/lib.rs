@@ -42,7 +42,7 @@ pub struct Ended {
     pub code: i32,
     /// What it said on the standard output, with the ends of lines that Linux has.
     pub out: String,
-    /// What it said on the standard error, but for the sound library's own remarks.
+    /// What it said on the standard error, but for the remarks of others.
     pub err: String,
 }
 
@@ -156,9 +156,13 @@ impl Drop for Prefix {
     }
 }
 
-/// What a program says on the standard error, but for the sound library's own remarks.
-pub fn without_remarks(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.starts_with("ALSA lib "));
+/// What begins a remark that is not the program's: of the sound library, and of wine about a thread that was still there when
+/// its program ended.
+const REMARKS: [&str; 2] = ["ALSA lib ", "wine client error:"];
+
+/// What a program says on the standard error, but for the remarks of others.
+fn without_remarks(text: &str) -> String {
+    let lines = text.lines().filter(|line| !REMARKS.iter().any(|remark| line.starts_with(remark)));
     lines.fold(String::new(), |text, line| text + line + "\n")
 }
 

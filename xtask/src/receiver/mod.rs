@@ -1,7 +1,9 @@
 //! `cargo xtask receiver`: the program `scream`, which plays what the driver sends.
 //!
 //! For this computer it is built with the outputs whose libraries are there, and says which those are; `--windows` builds
-//! `scream.exe`.
+//! `scream.exe`, and `--deb` makes a Debian package ([`deb`]).
+
+pub mod deb;
 
 use std::path::PathBuf;
 
@@ -32,9 +34,12 @@ pub struct Arguments {
     /// Build scream.exe, for Windows on x64.
     #[arg(long, conflicts_with = "all")]
     windows: bool,
+    /// Make a Debian package, with all outputs.
+    #[arg(long, conflicts_with_all = ["all", "windows"])]
+    deb: bool,
 }
 
-/// Builds the program, and prints what is in it and its path.
+/// Builds the program or its package, and prints what is in it and its path.
 ///
 /// # Errors
 /// Something is missing, or the build fails.
@@ -42,6 +47,9 @@ pub fn run_it(arguments: &Arguments, policy: Policy) -> Result<()> {
     let program = if arguments.windows {
         ensure(WINDOWS_NEEDS, policy)?;
         build_for_windows()?
+    } else if arguments.deb {
+        ensure(&deb::needs(), policy)?;
+        deb::make(&target_directory().join("package"))?
     } else {
         let found = found(arguments.all, policy)?;
         let program = build(&found)?;
