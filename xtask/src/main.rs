@@ -140,7 +140,7 @@ fn run(command: Command, policy: Policy) -> Result<()> {
         Command::CheckImage { file, release } => image::show_and_check(&file, Profile::new(release)),
         Command::Demo(arguments) => {
             prerequisites::ensure(driver::NEEDS, policy)?;
-            demo::run(&arguments)
+            demo::run(&arguments, policy)
         }
         Command::Bench(arguments) => {
             prerequisites::ensure(driver::NEEDS, policy)?;

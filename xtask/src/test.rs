@@ -9,16 +9,17 @@ use anyhow::Result;
 use crate::driver::{self, CROSS, Profile, with_libclang};
 use crate::package;
 use crate::prerequisites::{EMULATOR, IPROUTE, Need, PYTHON, Policy, TSHARK, WINE, ensure, sound};
-use crate::process::{self, cargo};
+use crate::process::{self, cargo, target_directory};
 use crate::target::Target;
-use crate::windows_program::{self, SCREAM};
+use crate::{receiver, windows_program};
 
 /// What the tests need besides the builds.
 const NEEDS: &[Need] = &[EMULATOR, IPROUTE, TSHARK, PYTHON];
 
 /// What those of this computer's processor need besides that: they are of the programs, too.
 fn native_needs() -> Vec<Need> {
-    [&package::needs(), &sound::build_needs(), sound::SERVERS, &[WINE][..]].concat()
+    [&package::needs(), &receiver::deb::needs(), sound::SERVERS, receiver::WINDOWS_NEEDS, &[WINE][..]]
+        .concat()
 }
 
 /// Lives of the soak in an emulator, which is slow, unless the environment asks for another number.
@@ -46,11 +47,13 @@ fn run_native() -> Result<()> {
     let rules = driver::build_rules(Target::HOST)?;
     let package = package::unpacked_for_tests()?;
     let on_wine = windows_program::build_example("screamctl", "on_wine")?;
-    let scream = windows_program::build(SCREAM, &[Target::X64])?;
+    let scream = receiver::build_for_windows()?;
+    // What is made is unpacked, and the program run.
+    receiver::deb::make(&target_directory().join("package-for-tests"))?;
     let mut tests = cargo(".", &["test", "--workspace"]);
     tests.env("SCREAM_SYS", &driver).env("RULES_SYS", &rules);
     tests.env("SCREAM_PACKAGE", &package).env("SCREAMCTL_EXE", package::program(&package));
-    tests.env("SCREAMCTL_ON_WINE_EXE", on_wine).env("SCREAM_EXE", &scream[0]);
+    tests.env("SCREAMCTL_ON_WINE_EXE", on_wine).env("SCREAM_EXE", scream);
     process::run(with_libclang(&mut tests))?;
     replay::compare(&driver)?;
     // The stand-in for wdk-build runs on the host, in the workspace of the driver.

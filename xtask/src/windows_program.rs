@@ -29,30 +29,14 @@ const ZIG: Need = Need::PythonPackages {
 /// What pip installs.
 const REQUIREMENTS: &str = "xtask/zig-requirements.txt";
 
-/// A program for Windows.
-#[derive(Clone, Copy)]
-pub struct Program {
-    /// Its name, without `.exe`.
-    pub name: &'static str,
-    /// What tells cargo which package it is, and which features it has.
-    pub selection: &'static [&'static str],
-}
-
-/// What sets the driver up.
-pub const SCREAMCTL: Program = Program { name: "screamctl", selection: &["--package", "screamctl"] };
-
-/// The receiver. Its features are for Linux; WASAPI is always there.
-pub const SCREAM: Program =
-    Program { name: "scream", selection: &["--package", "receiver", "--no-default-features"] };
-
-/// Builds a program as users get it, for every processor at once, and returns their paths in the same order.
+/// Builds a package's program as users get it, for every processor at once, and returns their paths in the same order.
 ///
 /// # Errors
 /// The build fails.
-pub fn build(program: Program, targets: &[Target]) -> Result<Vec<PathBuf>> {
-    compile(&[program.selection, &["--bin", program.name]].concat(), targets)?;
-    let file = |target: &Target| released(*target).join(program.name).with_extension("exe");
-    Ok(targets.iter().map(file).collect())
+pub fn build(package: &str, targets: &[Target]) -> Result<Vec<PathBuf>> {
+    compile(&["--package", package], targets)?;
+    let program = |target: &Target| released(*target).join(package).with_extension("exe");
+    Ok(targets.iter().map(program).collect())
 }
 
 /// Builds an example of a package for x64, which only the tests on wine need, and returns its path.

@@ -1,7 +1,9 @@
 //! `cargo xtask demo`: a WAV file goes through the real driver file and the network, and comes out the same.
 //!
 //! All of it is the testbed's [`playback`]: a song is played on the real clock, a listener receives the packets on a socket
-//! of its own, and a comparison says whether they are the same.
+//! of its own, and a comparison says whether they are the same. With `--play` the receiver is [`scream`](played_on).
+
+mod played_on;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
@@ -15,7 +17,10 @@ use testbed::playback::{
 };
 
 use crate::driver::{self, Profile};
+use crate::prerequisites::Policy;
 use crate::process::root;
+use crate::receiver;
+use played_on::Scream;
 
 /// Where the driver sends unless it is told otherwise.
 const DEFAULT_TARGET: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, 77), 4010);
@@ -28,52 +33,97 @@ const SERVICE: &str = "Scream";
 pub struct Arguments {
     /// The WAV file to play: PCM of 16, 24 or 32 bits, 1 to 8 channels, 44.1 to 192 kHz [default: a short piece].
     file: Option<PathBuf>,
-    /// Where the driver sends to: an address of this machine, or a multicast group.
-    #[arg(long, value_name = "ADDR:PORT", default_value_t = DEFAULT_TARGET)]
-    to: SocketAddrV4,
+    /// Where the driver sends to: an address of this machine, or a multicast group [default: 239.255.77.77:4010; with
+    /// --play a free port of this machine].
+    #[arg(long, value_name = "ADDR:PORT")]
+    to: Option<SocketAddrV4>,
     /// Where to write what was received [default: target/demo.wav in the repository].
     #[arg(long, value_name = "FILE.wav")]
     out: Option<PathBuf>,
+    /// Let scream play what comes, on what it finds or on this output: pulse, pipewire, alsa, jack, sndio or wav:FILE.
+    #[arg(long, value_name = "OUTPUT", num_args = 0..=1, require_equals = true, conflicts_with = "out")]
+    play: Option<Option<String>>,
 }
 
 /// Runs the demo.
 ///
 /// # Errors
 /// One line: what cannot be read, built, received or written, or that the audio did not come out the same.
-pub fn run(arguments: &Arguments) -> Result<()> {
+pub fn run(arguments: &Arguments, policy: Policy) -> Result<()> {
     let song = match &arguments.file {
         Some(path) => Song::read(path)?,
         None => Song::compose()?,
     };
-    if arguments.to.port() == 0 || arguments.to.ip().is_unspecified() || arguments.to.ip().is_broadcast() {
-        bail!("{} is no address to send to; --to takes one such as 127.0.0.1:4010", arguments.to);
+    let to = match (arguments.to, &arguments.play) {
+        (Some(to), _) => to,
+        (None, Some(_)) => played_on::free_address()?,
+        (None, None) => DEFAULT_TARGET,
+    };
+    if to.port() == 0 || to.ip().is_unspecified() || to.ip().is_broadcast() {
+        bail!("{to} is no address to send to; --to takes one such as 127.0.0.1:4010");
     }
+    let name =
+        arguments.file.as_deref().map_or("a short piece".to_owned(), |path| path.display().to_string());
+    match &arguments.play {
+        Some(output) => play_on(&song, &name, to, output.as_deref(), policy),
+        None => receive(arguments, &song, &name, to),
+    }
+}
+
+/// Plays for `scream`, and says what it heard.
+fn play_on(song: &Song, name: &str, to: SocketAddrV4, output: Option<&str>, policy: Policy) -> Result<()> {
+    let program = receiver::build(&receiver::found(false, policy)?)?;
+    let driver = driver::build(Profile::Release)?;
+    let scream = Scream::start(&program, to, output)?;
+    println!("playing    {name}");
+    println!("scream     {}", scream.playing);
+    let played = start(song, &driver, to)?.join().map_err(|_| anyhow!("the testbed panicked"))??;
+    let totals = scream.finish(played.packets)?;
+    println!("format     {}", format_of(song));
+    played_on::report(song, &played, &totals, output)?;
+    keeps_rules(&played)
+}
+
+/// Plays for a listener of this program, and compares what it received.
+fn receive(arguments: &Arguments, song: &Song, name: &str, to: SocketAddrV4) -> Result<()> {
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => default_output()?,
     };
     song::check_writable(&out)?;
-    let listener = Listener::open(arguments.to)?;
+    let listener = Listener::open(to)?;
     let driver = driver::build(Profile::Release)?;
-    let name =
-        arguments.file.as_deref().map_or("a short piece".to_owned(), |path| path.display().to_string());
     println!("playing    {name}");
-    let played = progress::watch(&song, &listener, false, start(&song, &driver, arguments.to)?)?;
+    let played = progress::watch(song, &listener, false, start(song, &driver, to)?)?;
     let received = listener.finish()?;
     song::write_wav(&out, song.format, &received.pcm)?;
     let comparison = compare(song.format, &song.pcm, received.format, &received.pcm);
-    print_report(&song, &played, &received, &comparison, &out);
-    if !played.violations.is_empty() {
-        bail!(
-            "the driver broke {} rule(s) of the verifier: {}",
-            played.violations.len(),
-            played.violations[0]
-        );
-    }
+    print_report(song, &played, &received, &comparison, &out);
+    keeps_rules(&played)?;
     if !comparison.is_bit_exact() {
         bail!("what came out is not what went in");
     }
     Ok(())
+}
+
+fn keeps_rules(played: &Played) -> Result<()> {
+    match played.violations.first() {
+        None => Ok(()),
+        Some(first) => {
+            bail!("the driver broke {} rule(s) of the verifier: {first}", played.violations.len())
+        }
+    }
+}
+
+/// The format of a song, for people.
+fn format_of(song: &Song) -> String {
+    let format = song.format;
+    let kind = match format.channels() {
+        1 => "mono".to_owned(),
+        2 => "stereo".to_owned(),
+        more => format!("{more} channels"),
+    };
+    format!("{} Hz, {} bit, {kind}", format.rate(), format.bits())
 }
 
 /// As short as it can be said from the current directory.
@@ -133,19 +183,13 @@ fn played(image: &Image, plan: &Plan) -> Result<Played> {
 }
 
 fn print_report(song: &Song, played: &Played, received: &Received, comparison: &Comparison, out: &Path) {
-    let format = song.format;
-    let kind = match format.channels() {
-        1 => "mono".to_owned(),
-        2 => "stereo".to_owned(),
-        more => format!("{more} channels"),
-    };
-    let frame = usize::from(format.bytes_per_frame().get());
+    let frame = usize::from(song.format.bytes_per_frame().get());
     let silence = match comparison {
         Comparison::BitExact { silence } if *silence > 0 => format!(" ({silence} of silence at the end)"),
         _ => String::new(),
     };
     let lost = played.packets.saturating_sub(received.packets);
-    println!("format     {} Hz, {} bit, {kind}", format.rate(), format.bits());
+    println!("format     {}", format_of(song));
     println!("frames     {} played, {} received{silence}", song.frames(), received.pcm.len() / frame);
     println!("packets    {} sent, {} received", played.packets, received.packets);
     println!("lost       {lost}");

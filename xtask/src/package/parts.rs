@@ -9,7 +9,10 @@ use indicatif::ProgressBar;
 use super::step;
 use crate::driver::{self, Profile};
 use crate::target::Target;
-use crate::windows_program::{self, SCREAMCTL};
+use crate::windows_program;
+
+/// The program that installs the driver and sets it up.
+const PROGRAM: &str = "screamctl";
 
 /// What is built for one processor.
 pub struct Part {
@@ -33,8 +36,8 @@ impl Parts {
     /// Something does not build, or a driver breaks a rule.
     pub fn build(progress: &ProgressBar) -> Result<Self> {
         let targets = Architecture::ALL.map(target);
-        step(progress, &format!("building {}.exe", SCREAMCTL.name));
-        let programs = progress.suspend(|| windows_program::build(SCREAMCTL, &targets))?;
+        step(progress, &format!("building {PROGRAM}.exe"));
+        let programs = progress.suspend(|| windows_program::build(PROGRAM, &targets))?;
         let mut parts = Vec::new();
         for (architecture, program) in Architecture::ALL.into_iter().zip(programs) {
             step(progress, &format!("building scream.sys for {}", architecture.folder()));

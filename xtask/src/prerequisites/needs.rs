@@ -150,6 +150,24 @@ pub const PKG_CONFIG: Need = Need::Package {
     present: || has_program("pkg-config"),
 };
 
+/// The command that makes Debian packages.
+pub const CARGO_DEB: Need =
+    Need::CargoCommand { name: "cargo-deb", version: "3.8.0", why: "it makes the Debian package" };
+
+/// Examines units of systemd.
+pub const SYSTEMD: Need = Need::Package {
+    name: "systemd",
+    why: "its systemd-analyze judges the user unit of the Debian package",
+    present: || has_program("systemd-analyze"),
+};
+
+/// Finds the libraries that a Debian package depends on.
+pub const DPKG_SHLIBDEPS: Need = Need::Package {
+    name: "dpkg-dev",
+    why: "it tells which packages the receiver's libraries are in",
+    present: || has_program("dpkg-shlibdeps"),
+};
+
 /// The compiler that fuzzers need.
 pub const NIGHTLY: Need =
     Need::NightlyComponent { name: "rustc", why: "the fuzzer's instrumentation is not in stable Rust" };

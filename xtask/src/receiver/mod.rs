@@ -1,7 +1,9 @@
 //! `cargo xtask receiver`: the program `scream`, which plays what the driver sends.
 //!
 //! For this computer it is built with the outputs whose libraries are there, and says which those are; `--windows` builds
-//! `scream.exe`.
+//! `scream.exe`, and `--deb` makes a Debian package ([`deb`]).
+
+pub mod deb;
 
 use std::path::PathBuf;
 
@@ -16,6 +18,9 @@ use crate::process::{cargo, run, target_directory};
 /// The target of `scream.exe`, as Rust calls it.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 
+/// What the build of `scream.exe` needs besides Rust.
+pub const WINDOWS_NEEDS: &[Need] = &[WINDOWS_GNU_TARGET, MINGW];
+
 /// What tells cargo which program it is, without any feature.
 const SELECTION: &[&str] =
     &["--release", "--package", "receiver", "--bin", "scream", "--no-default-features"];
@@ -29,16 +34,22 @@ pub struct Arguments {
     /// Build scream.exe, for Windows on x64.
     #[arg(long, conflicts_with = "all")]
     windows: bool,
+    /// Make a Debian package, with all outputs.
+    #[arg(long, conflicts_with_all = ["all", "windows"])]
+    deb: bool,
 }
 
-/// Builds the program, and prints what is in it and its path.
+/// Builds the program or its package, and prints what is in it and its path.
 ///
 /// # Errors
 /// Something is missing, or the build fails.
 pub fn run_it(arguments: &Arguments, policy: Policy) -> Result<()> {
     let program = if arguments.windows {
-        ensure(&[WINDOWS_GNU_TARGET, MINGW], policy)?;
+        ensure(WINDOWS_NEEDS, policy)?;
         build_for_windows()?
+    } else if arguments.deb {
+        ensure(&deb::needs(), policy)?;
+        deb::make(&target_directory().join("package"))?
     } else {
         let found = found(arguments.all, policy)?;
         let program = build(&found)?;
@@ -82,7 +93,10 @@ pub fn build(features: &[&Feature]) -> Result<PathBuf> {
 }
 
 /// Builds the program for Windows, and returns its path.
-fn build_for_windows() -> Result<PathBuf> {
+///
+/// # Errors
+/// The build fails.
+pub fn build_for_windows() -> Result<PathBuf> {
     run(cargo(".", &["build", "--target", WINDOWS]).args(SELECTION))?;
     Ok(target_directory().join(WINDOWS).join("release/scream.exe"))
 }

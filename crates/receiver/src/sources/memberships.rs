@@ -50,18 +50,18 @@ impl Memberships {
             self.joined.iter().filter(|(_, old)| !suitable.contains(old)).map(|(index, _)| *index).collect();
         for index in gone {
             // The system may have forgotten the interface, and the membership with it.
-            let _ = self.leave(socket, index);
-            if let Some(old) = self.joined.remove(&index)
-                && !suitable.iter().any(|interface| interface.index == index)
-            {
-                news.push(format!("{} is gone", old.name));
+            if let Some(old) = self.joined.remove(&index) {
+                let _ = self.leave(socket, &old);
+                if !suitable.iter().any(|interface| interface.index == index) {
+                    news.push(format!("{} is gone", old.name));
+                }
             }
         }
         for interface in suitable {
             if self.joined.contains_key(&interface.index) {
                 continue;
             }
-            match self.join(socket, interface.index) {
+            match self.join(socket, interface) {
                 Ok(()) => {
                     news.push(format!("listens on {}", interface.name));
                     self.joined.insert(interface.index, interface.clone());
@@ -75,10 +75,11 @@ impl Memberships {
     /// Joins anew everywhere. A switch that has forgotten that the group is wanted here is told again; some forget it when
     /// no router asks them to remember.
     pub fn renew(&mut self, socket: &SockRef<'_>) {
-        for index in self.joined.keys().copied().collect::<Vec<_>>() {
-            let _ = self.leave(socket, index);
-            if self.join(socket, index).is_err() {
-                self.joined.remove(&index);
+        let joined = std::mem::take(&mut self.joined);
+        for (index, interface) in joined {
+            let _ = self.leave(socket, &interface);
+            if self.join(socket, &interface).is_ok() {
+                self.joined.insert(index, interface);
             }
         }
     }
@@ -90,18 +91,31 @@ impl Memberships {
         interface.is_up && self.wanted.picks(interface) && (has_address || self.wanted != Wanted::Any)
     }
 
-    fn join(&self, socket: &SockRef<'_>, index: u32) -> io::Result<()> {
+    fn join(&self, socket: &SockRef<'_>, interface: &Interface) -> io::Result<()> {
         match self.group {
-            IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index)),
-            IpAddr::V6(group) => socket.join_multicast_v6(&group, index),
+            IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &known_as(interface)),
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.index),
         }
     }
 
-    fn leave(&self, socket: &SockRef<'_>, index: u32) -> io::Result<()> {
+    fn leave(&self, socket: &SockRef<'_>, interface: &Interface) -> io::Result<()> {
         match self.group {
-            IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index)),
-            IpAddr::V6(group) => socket.leave_multicast_v6(&group, index),
+            IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &known_as(interface)),
+            IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface.index),
         }
+    }
+}
+
+/// How the system is told which interface is meant. Windows takes an address or, as if it were one, an index; wine hands
+/// that on to a system that does not.
+fn known_as(interface: &Interface) -> InterfaceIndexOrAddress {
+    let address = interface.addresses.iter().find_map(|address| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    });
+    match address {
+        Some(address) if cfg!(windows) => InterfaceIndexOrAddress::Address(address),
+        _ => InterfaceIndexOrAddress::Index(interface.index),
     }
 }
 

@@ -15,5 +15,4 @@ mod install;
 mod options;
 mod playback;
 mod prefix;
-mod registry;
 mod text;
