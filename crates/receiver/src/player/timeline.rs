@@ -195,9 +195,9 @@ impl Timeline {
         self.losses.observe(seen.number, seen.lateness(lateness))
     }
 
-    /// Where what is missing is missing: where the audio does not go on, about after the last packet that would have been faster than any otherwise. Of several units
-    /// some may be missing only later, before the first packet that is too late without; half of them are then taken for
-    /// missing there, so that no packet is far from its place.
+    /// Where what is missing is missing: where the audio does not go on, about after the last packet that would have been faster
+    /// than any otherwise. Of several units some may be missing only later, before the first packet that is too late without;
+    /// half of them are then taken for missing there, so that no packet is far from its place.
     fn locate(&mut self, loss: Loss, last: &Seen) -> Shifts {
         let origin = self.origin();
         let (unit, units) = (self.losses.unit(), i64::from(loss.units));
@@ -222,14 +222,7 @@ impl Timeline {
             0 => [shift(first, sooner), None],
             _ => [shift(then, later), shift(first, sooner)],
         };
-        for shift in shifts.iter().flatten() {
-            // What is missing there is known now.
-            self.recent
-                .iter_mut()
-                .filter(|seen| seen.first == shift.from)
-                .for_each(|seen| seen.smooth = true);
-            self.shift(shift.from, shift.by);
-        }
+        shifts.iter().flatten().for_each(|shift| self.shift(shift.from, shift.by));
         shifts
     }
 
