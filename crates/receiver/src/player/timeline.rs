@@ -135,7 +135,8 @@ impl Timeline {
             first: self.end,
             end: self.end + frames,
             alone: packet.arrived().0.saturating_sub(before) * QUEUED >= packet.duration().as_nanos() as u64,
-            smooth,
+            // Before the first one nothing is missing.
+            smooth: smooth || self.recent.is_empty(),
         };
         self.count += 1;
         self.end = seen.end;
@@ -157,7 +158,7 @@ impl Timeline {
         }
         let pause = Shift { from: seen.first, by: self.slots(lateness), is_loss: false };
         self.recent.clear();
-        self.recent.push_back(*seen);
+        self.recent.push_back(Seen { smooth: true, ..*seen });
         self.shift(pause.from, pause.by);
         self.envelope.clear();
         self.losses.forget_evidence();

@@ -37,6 +37,7 @@ pub struct Pulse {
     server: Process,
     folder: TempDir,
     sink: Sink,
+    modules: Vec<String>,
 }
 
 impl Pulse {
@@ -45,34 +46,34 @@ impl Pulse {
         let folder = TempDir::new().expect("a temporary folder");
         // sndio's server comes as a user of its own.
         enter_by_all(&folder);
-        let socket = folder.path().join("native");
-        // Without rewinds it is not 2 s ahead of the time while nobody plays.
-        let null = format!("module-null-sink sink_name=speakers norewinds=1 {}", spec(&sink));
-        let native = format!("module-native-protocol-unix auth-anonymous=1 socket={}", socket.display());
-        let mut command = Command::new("pulseaudio");
-        command.args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--system=no"]);
-        command.args([
-            "--high-priority=no",
-            "--realtime=no",
-            "--disable-shm=yes",
-            "-L",
-            &null,
-            "-L",
-            &native,
-        ]);
-        for module in modules {
-            command.args(["-L", module]);
-        }
-        command.env("HOME", folder.path()).env("XDG_RUNTIME_DIR", folder.path()).env_remove("PULSE_SERVER");
-        let mut server = Process::start_quietly(&mut command, folder.path());
-        server.wait(|| socket.exists());
-        let pulse = Self { server, folder, sink };
+        let modules: Vec<_> = modules.iter().map(|module| (*module).to_owned()).collect();
+        let server = launch(&folder, &sink, &modules);
+        let pulse = Self { server, folder, sink, modules };
+        pulse.wait();
+        pulse
+    }
+
+    /// Ends it and starts it again in the same place.
+    pub fn restart(&mut self) {
+        self.server.kill();
+        let _ = fs::remove_file(self.folder.path().join("native"));
+        self.server = launch(&self.folder, &self.sink, &self.modules);
+        self.wait();
+    }
+
+    fn wait(&self) {
         let end = Instant::now() + SOON;
-        while !pulse.pactl(&["info"]) {
+        while !self.pactl(&["info"]) {
             assert!(Instant::now() < end, "PulseAudio does not answer");
             std::thread::sleep(Duration::from_millis(20));
         }
-        pulse
+    }
+
+    /// What `pactl list` says of something.
+    pub fn lists(&self, what: &str) -> String {
+        let mut command = Command::new("pactl");
+        let listed = command.args(["list", what]).envs(self.environment()).output().expect("`pactl` starts");
+        String::from_utf8_lossy(&listed.stdout).into_owned()
     }
 
     /// Has `pactl` do something; whether it could.
@@ -81,6 +82,23 @@ impl Pulse {
         command.args(arguments).envs(self.environment()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().expect("`pactl` starts: is pulseaudio-utils installed?").success()
     }
+}
+
+fn launch(folder: &TempDir, sink: &Sink, modules: &[String]) -> Process {
+    let socket = folder.path().join("native");
+    // Without rewinds it is not 2 s ahead of the time while nobody plays.
+    let null = format!("module-null-sink sink_name=speakers norewinds=1 {}", spec(sink));
+    let native = format!("module-native-protocol-unix auth-anonymous=1 socket={}", socket.display());
+    let mut command = Command::new("pulseaudio");
+    command.args(["-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--system=no"]);
+    command.args(["--high-priority=no", "--realtime=no", "--disable-shm=yes", "-L", &null, "-L", &native]);
+    for module in modules {
+        command.args(["-L", module]);
+    }
+    command.env("HOME", folder.path()).env("XDG_RUNTIME_DIR", folder.path()).env_remove("PULSE_SERVER");
+    let mut server = Process::start_quietly(&mut command, folder.path());
+    server.wait(|| socket.exists());
+    server
 }
 
 /// Lets other users open what is in a folder.
@@ -121,7 +139,7 @@ impl Server for Pulse {
         let process =
             Process::start(command.envs(self.environment()).stdout(Stdio::piped()), self.folder.path());
         let end = Instant::now() + SOON;
-        while !self.is_recorded() {
+        while self.lists("source-outputs").is_empty() {
             assert!(Instant::now() < end, "`parec` does not record");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -138,14 +156,6 @@ impl Server for Pulse {
 
     fn resume(&mut self) {
         self.server.signal("CONT");
-    }
-}
-
-impl Pulse {
-    fn is_recorded(&self) -> bool {
-        let mut command = Command::new("pactl");
-        let listed = command.args(["list", "short", "source-outputs"]).envs(self.environment()).output();
-        !listed.expect("`pactl` starts").stdout.is_empty()
     }
 }
 

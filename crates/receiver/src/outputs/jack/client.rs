@@ -40,6 +40,8 @@ struct Process {
     device: Device,
     ports: Vec<Port<AudioOut>>,
     interleaved: Vec<u8>,
+    /// Until then what is played goes nowhere.
+    is_connected: Arc<AtomicBool>,
 }
 
 impl Playing {
@@ -58,11 +60,13 @@ impl Playing {
         let ports = ports::register(&client, &device)?;
         let own: Vec<_> = ports.iter().map(Port::clone_unowned).collect();
         let interleaved = vec![0; device.most_frames * device.frame_bytes()];
-        let process = Process { lent, device, ports, interleaved };
+        let is_connected = Arc::new(AtomicBool::new(!connect));
+        let process = Process { lent, device, ports, interleaved, is_connected: Arc::clone(&is_connected) };
         let refused = |why| OutputError::Gone(format!("JACK does not let the client play ({why})"));
         let client = client.activate_async(notices, process).map_err(refused)?;
         if connect {
             ports::connect(client.as_client(), &own);
+            is_connected.store(true, Ordering::Relaxed);
         }
         Ok(Self { _client: client, seen })
     }
@@ -111,6 +115,10 @@ impl Process {
 
 impl ProcessHandler for Process {
     fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
+        if !self.is_connected.load(Ordering::Relaxed) {
+            self.ports.iter_mut().for_each(|port| port.as_mut_slice(scope).fill(0.0));
+            return Control::Continue;
+        }
         let delay = self.delay(scope);
         let (frame, rate) = (self.device.frame_bytes(), self.device.rate);
         let total = scope.n_frames() as usize;

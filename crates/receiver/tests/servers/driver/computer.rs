@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use protocol::StreamFormat;
 use receiver::speakers;
-use testbed::client::{Buffer, Format};
+use testbed::client::{Buffer, Format, Stream};
 use testbed::image::Image;
 use testbed::kernel::driver::service_key;
 use testbed::kernel::registry::{self, Value};
 use testbed::network::{RealSetup, Setup};
-use testbed::{Clock, Config, Device, Driver, Machine, wsk};
+use testbed::{Clock, Config, Device, Driver, Machine, schedule, wsk};
 
 use crate::signal::{AMPLITUDE, random, tone};
 
 /// The service under which the driver is installed.
 const SERVICE: &str = "Scream";
+
+/// Nanoseconds between the opening of a stream and its start.
+const BEFORE_IT_STARTS: u64 = 500_000_000;
 
 /// This machine had no time to play in real time, and why that is known. It says nothing of the program.
 #[derive(Debug)]
@@ -148,6 +151,14 @@ impl Sound {
         Self { format, pcm }
     }
 
+    /// The same with silence after it.
+    pub fn and_silence(mut self, seconds: f64) -> Self {
+        let frames = (seconds * f64::from(self.format.rate().get())) as usize;
+        let bytes = frames * usize::from(self.format.bytes_per_frame().get());
+        self.pcm.resize(self.pcm.len() + bytes, 0);
+        self
+    }
+
     /// How many frames it has.
     pub fn frames(&self) -> u64 {
         (self.pcm.len() / usize::from(self.format.bytes_per_frame().get())) as u64
@@ -155,34 +166,55 @@ impl Sound {
 
     /// Plays it to its end on a device; gives how often the buffer was filled too late.
     pub fn play(&self, device: &Device) -> u64 {
-        self.play_with_pause(device, None)
+        let mut stream = self.open(device);
+        // Who reads shared memory finds the stream within this, and begins with what comes then.
+        schedule::sleep_until(schedule::now() + BEFORE_IT_STARTS);
+        let played = stream.play(self.source()).expect("it plays");
+        stream.close();
+        assert_eq!(played.frames, self.frames());
+        played.glitches
     }
 
-    /// Plays it, and stands still once: after a time, for a time.
-    pub fn play_with_pause(&self, device: &Device, pause: Option<(Duration, Duration)>) -> u64 {
+    /// The same, but stands still once: after a time, for a time.
+    pub fn play_with_pause(&self, device: &Device, after: Duration, pause: Duration) -> u64 {
+        let mut stream = self.open(device);
+        let mut player = stream.player(self.source());
+        player.start().expect("it starts");
+        player.run_for(after.as_nanos() as u64).expect("it plays");
+        player.pause().expect("it pauses");
+        schedule::sleep_until(schedule::now() + pause.as_nanos() as u64);
+        player.resume().expect("it goes on");
+        let played = player.finish().expect("it plays");
+        stream.close();
+        played.glitches
+    }
+
+    /// Plays for a time, and breaks off in the middle of the sound.
+    pub fn play_and_break_off(&self, device: &Device, after: Duration) -> u64 {
+        let mut stream = self.open(device);
+        let mut player = stream.player(self.source());
+        player.start().expect("it starts");
+        player.run_for(after.as_nanos() as u64).expect("it plays");
+        stream.close();
+        0
+    }
+
+    fn open(&self, device: &Device) -> Stream {
         let format = self.format;
         let wanted = Format::pcm(format.rate().get(), format.bits(), format.channels());
         let wanted = wanted.with_mask(format.mask().into());
         // Half a second for each of two halves: on a busy machine the client, too, is late.
         let buffer = Buffer::Notified { bytes: format.bytes_per_second(), count: 2 };
-        let mut stream = device.open(&wanted, buffer).expect("a stream");
+        device.open(&wanted, buffer).expect("a stream")
+    }
+
+    fn source(&self) -> impl FnMut(&mut [u8]) -> usize {
         let mut at = 0;
-        let mut player = stream.player(|into: &mut [u8]| {
+        move |into| {
             let count = into.len().min(self.pcm.len() - at);
             into[..count].copy_from_slice(&self.pcm[at..at + count]);
             at += count;
             count
-        });
-        player.start().expect("it starts");
-        if let Some((after, pause)) = pause {
-            player.run_for(after.as_nanos() as u64).expect("it plays");
-            player.pause().expect("it pauses");
-            testbed::schedule::sleep_until(testbed::schedule::now() + pause.as_nanos() as u64);
-            player.resume().expect("it goes on");
         }
-        let played = player.finish().expect("it plays");
-        stream.close();
-        assert_eq!(played.frames, self.frames());
-        played.glitches
     }
 }

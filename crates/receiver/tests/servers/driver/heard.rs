@@ -6,7 +6,7 @@
 use std::f64::consts::{PI, TAU};
 
 use protocol::StreamFormat;
-use receiver::speakers;
+use receiver::speakers::{self, Speaker};
 
 use crate::analysis::Recorded;
 use crate::signal::{AMPLITUDE, tone};
@@ -19,8 +19,16 @@ const WINDOW: f64 = 0.01;
 const AUDIBLE: f64 = AMPLITUDE / 20.0;
 /// 60 dB below the tones.
 const FAINT: f64 = AMPLITUDE / 1000.0;
+/// Seconds of a fade, which is steeper in its middle by half than a straight one.
+const FADE: f64 = 0.003;
 /// Seconds in which one tone is told from another.
-const SPECTRUM: f64 = 0.1;
+const SPECTRUM: f64 = 0.05;
+
+/// The channel of a speaker.
+pub fn channel(recorded: &Recorded, speaker: Speaker) -> Channel<'_> {
+    let samples = recorded.of(speaker).unwrap_or_else(|why| panic!("{why}"));
+    Channel { rate: f64::from(recorded.rate), samples }
+}
 
 /// Whether each speaker of a format has its tone, and nothing else, for so many seconds without a gap, and all other speakers
 /// are silent.
@@ -34,7 +42,7 @@ pub fn has_steady_tones(recorded: &Recorded, format: StreamFormat, seconds: f64)
     }
     for speaker in wanted {
         let told = |text: String| format!("{speaker:?}: {text}");
-        let channel = Channel { rate: f64::from(recorded.rate), samples: recorded.of(speaker)? };
+        let channel = channel(recorded, speaker);
         let heard = channel.has_steady_tone(tone(speaker)).map_err(told)?;
         for (other, _) in recorded.channels.iter().filter(|(other, _)| *other != speaker) {
             let level = channel.level(tone(*other));
@@ -70,6 +78,19 @@ impl Channel<'_> {
         let begin = self.samples.iter().position(|sample| sample.abs() > AUDIBLE);
         let end = self.samples.iter().rposition(|sample| sample.abs() > AUDIBLE);
         begin.zip(end).ok_or_else(|| "silent".to_owned())
+    }
+
+    /// From when to when something is audible, in seconds, with a twentieth of a second or more of silence between.
+    pub fn audible_spans(&self) -> Vec<(f64, f64)> {
+        let mut spans: Vec<(f64, f64)> = Vec::new();
+        for (index, _) in self.samples.iter().enumerate().filter(|(_, sample)| sample.abs() > AUDIBLE) {
+            let now = index as f64 / self.rate;
+            match spans.last_mut().filter(|(_, end)| now - *end < SPECTRUM) {
+                Some((_, end)) => *end = now,
+                None => spans.push((now, now)),
+            }
+        }
+        spans
     }
 
     /// Whether a tone is there from the first to the last audible frame without a gap, and nothing else; for how many seconds.
@@ -124,19 +145,37 @@ impl Channel<'_> {
         }
     }
 
-    /// The greatest amplitude that a tone has for a tenth of a second, wherever something steady is to be heard, whatever other
-    /// tones there are. It may be off by a tenth if the speed is not 1.
+    /// The greatest amplitude that a tone has for a twentieth of a second, wherever something steady is to be heard, whatever other
+    /// tones there are.
     pub fn level(&self, tone: f64) -> f64 {
         let Ok((begin, end)) = self.audible() else { return 0.0 };
         let margin = (0.02 * self.rate) as usize;
-        let steady = self.samples.get(begin + margin..end.saturating_sub(margin)).unwrap_or(&[]);
-        let length = (SPECTRUM * self.rate) as usize;
-        steady.chunks_exact(length).map(|part| amplitude(part, tone / self.rate)).fold(0.0, f64::max)
+        let samples = self.samples.get(begin + margin..end.saturating_sub(margin)).unwrap_or(&[]);
+        Channel { samples, ..*self }.levels(tone).fold(0.0, f64::max)
     }
 
-    /// The greatest difference between neighbours.
-    pub fn step(&self) -> f64 {
-        self.samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max)
+    /// For how many seconds a tone has the amplitude with which it was sent, whatever other tones there are.
+    pub fn seconds_of(&self, tone: f64) -> f64 {
+        self.levels(tone).filter(|level| (level / AMPLITUDE - 1.0).abs() < 0.1).count() as f64 * SPECTRUM
+    }
+
+    /// The amplitude of a tone in each twentieth of a second. It may be off by some percent if the speed is not 1.
+    fn levels(&self, tone: f64) -> impl Iterator<Item = f64> {
+        let length = (SPECTRUM * self.rate) as usize;
+        self.samples.chunks_exact(length).map(move |part| amplitude(part, tone / self.rate))
+    }
+
+    /// Whether no two neighbours differ by more than those of tones up to this one do, and of fades: a click would.
+    pub fn has_no_click(&self, highest: f64) -> Result<(), String> {
+        let allowed = AMPLITUDE * (TAU * highest / self.rate * 1.05 + 1.5 / (FADE * self.rate));
+        let step = |at: usize| (self.samples[at + 1] - self.samples[at]).abs();
+        let last = self.samples.len().saturating_sub(1);
+        match (0..last).find(|at| step(*at) > allowed) {
+            None => Ok(()),
+            Some(at) => {
+                Err(format!("a step of {} at {:.3} s, {allowed} is allowed", step(at), at as f64 / self.rate))
+            }
+        }
     }
 }
 

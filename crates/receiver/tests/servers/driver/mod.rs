@@ -8,7 +8,10 @@
 //! | [`heard`] | finds tones whose speed is steered |
 //! | others | the tests |
 
+mod changes;
 mod computer;
 mod each_server;
 mod heard;
 mod program;
+mod senders;
+mod shared_memory;

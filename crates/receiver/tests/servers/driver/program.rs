@@ -15,7 +15,7 @@ pub fn start(environment: &[(&'static str, OsString)], output: &str, port: u16, 
 
 /// The same with all that says what it listens to.
 pub fn start_with(environment: &[(&'static str, OsString)], output: &str, more: &[&str]) -> Scream {
-    let usual = ["-o", output, "-t", "150", "-l", "1000", "--json"];
+    let usual = ["-o", output, "-t", "400", "-l", "1000", "--json"];
     let mut command = scream(&[&usual, more].concat());
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     let scream = Scream::spawn(command);
