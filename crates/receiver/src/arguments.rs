@@ -2,6 +2,9 @@
 //!
 //! The short options are those of the receiver that Scream's users have known for years; what they mean has not changed.
 
+#[cfg(test)]
+mod documented;
+
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
