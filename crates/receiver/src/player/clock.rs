@@ -8,6 +8,9 @@ const PART: f64 = 0.1;
 /// The same in the first seconds, while the delay is still being found.
 const FIRST_PART: f64 = 0.5;
 const FIRST_SECONDS: f64 = 4.0;
+/// It is found when it is off by no more than this, and not looked for any longer than that, in seconds.
+const FOUND: f64 = 0.003;
+const MOST_SECONDS: f64 = 20.0;
 /// How the difference of the clocks is learned, in 1/s². With [`PART`] the control is critically damped.
 const LEARNING: f64 = PART * PART / 4.0;
 /// Measured delays jitter with the output's buffers: they are averaged over so many seconds.
@@ -23,6 +26,7 @@ const MOST: f64 = 5000e-6;
 #[derive(Clone, Debug, Default)]
 pub struct ClockControl {
     seconds: f64,
+    found: bool,
     error: Option<f64>,
     drift: f64,
     /// For so many seconds errors say nothing of the clocks.
@@ -34,7 +38,9 @@ impl ClockControl {
     /// Returns how many frames are to be taken where one would be.
     pub fn steer(&mut self, error: f64, elapsed: f64) -> f64 {
         let averaged = self.observe(error, elapsed);
-        let part = if self.seconds < FIRST_SECONDS { FIRST_PART } else { PART };
+        self.found |= self.seconds > MOST_SECONDS || !self.is_young() && averaged.abs() < FOUND;
+        // Made good slowly, what a stream began with would be learned as a difference of the clocks.
+        let part = if self.found { PART } else { FIRST_PART };
         let proportional = (averaged * part).clamp(-MOST, MOST);
         // What it takes to get back from far away says nothing of the clocks.
         if proportional.abs() < MOST / 2.0 && self.seconds > 1.0 && self.disturbed <= 0.0 {
@@ -88,7 +94,7 @@ impl ClockControl {
 
     /// A stream begins anew. What is known of the clocks stays.
     pub fn restart(&mut self) {
-        (self.seconds, self.error) = (0.0, None);
+        (self.seconds, self.found, self.error) = (0.0, false, None);
     }
 }
 
@@ -134,6 +140,14 @@ mod tests {
                 errors[11_999]
             );
         }
+    }
+
+    #[test]
+    fn a_stream_that_begins_late_does_not_seem_to_have_another_clock() {
+        let mut control = ClockControl::default();
+        let errors = run(&mut control, 0.03, 0.0, 15);
+        assert!(errors[1499].abs() < 0.002, "{}", errors[1499]);
+        assert!(control.drift().abs() < 50e-6, "{}", control.drift());
     }
 
     #[test]
