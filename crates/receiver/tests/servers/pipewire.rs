@@ -45,13 +45,13 @@ impl Pipewire {
     }
 }
 
-fn configure(folder: &TempDir, sink: &Sink) {
+fn configure(folder: &TempDir, sink: &Sink, quantum: u32) {
     let names = if sink.mask == 0x4 { vec!["MONO"] } else { sink.names(NAMES) };
     let (rate, channels, position) = (sink.rate, names.len(), names.join(","));
     let server = format!(
         // Patient with clients: the machine may be busy.
-        "context.properties = {{ default.clock.rate = {rate} default.clock.min-quantum = 2048\n\
-             default.clock.quantum = 2048 }}\n\
+        "context.properties = {{ default.clock.rate = {rate} default.clock.min-quantum = {quantum}\n\
+             default.clock.quantum = {quantum} }}\n\
          context.objects = [ {{ factory = adapter args = {{\n\
              factory.name = support.null-audio-sink\n node.name = speakers\n media.class = Audio/Sink\n\
              object.linger = true\n audio.rate = {rate}\n audio.channels = {channels}\n\
@@ -81,10 +81,11 @@ fn environment(folder: &TempDir) -> Vec<(&'static str, OsString)> {
     ]
 }
 
-impl Server for Pipewire {
-    fn start(sink: Sink) -> Self {
+impl Pipewire {
+    /// Starts one that asks clients for so many frames at once.
+    fn with_quantum(sink: Sink, quantum: u32) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        configure(&folder, &sink);
+        configure(&folder, &sink, quantum);
         let mut server = Command::new("pipewire");
         let mut server = Process::start_quietly(server.envs(environment(&folder)), folder.path());
         server.wait(|| folder.path().join("pipewire-0").exists());
@@ -98,6 +99,12 @@ impl Server for Pipewire {
             thread::sleep(Duration::from_millis(50));
         }
         pipewire
+    }
+}
+
+impl Server for Pipewire {
+    fn start(sink: Sink) -> Self {
+        Self::with_quantum(sink, 2048)
     }
 
     fn environment(&self) -> Vec<(&'static str, OsString)> {
@@ -153,7 +160,8 @@ pub struct PulseOnPipewire {
 
 impl Server for PulseOnPipewire {
     fn start(sink: Sink) -> Self {
-        let pipewire = Pipewire::start(sink);
+        // It tells its delay in steps of this, so PipeWire's own default is kept.
+        let pipewire = Pipewire::with_quantum(sink, 1024);
         let mut command = Command::new("pipewire-pulse");
         let mut stand_in =
             Process::start_quietly(command.envs(pipewire.environment()), pipewire.folder.path());
