@@ -30,21 +30,42 @@ fn counting(number: usize) -> Delivery {
     packet((1000 + 6 * (number as u64 + 1)) * MS, (first..first + PACKET).map(|frame| frame as i16))
 }
 
-/// Plays `periods` periods from `start` milliseconds on; packets are accepted when they have come.
-fn play(voice: &mut Voice, packets: &[Delivery], start: u64, periods: usize) -> Vec<i32> {
-    let mut heard = Vec::new();
+/// Plays `periods` periods from `start` milliseconds on; packets are accepted when they have come. `render` gives what is
+/// heard of a period.
+fn play_by<T>(
+    voice: &mut Voice,
+    packets: &[Delivery],
+    (start, periods): (u64, usize),
+    mut render: impl FnMut(&mut Voice, Moment) -> Vec<T>,
+) -> Vec<T> {
     let mut packets = packets.iter().peekable();
-    for period in 0..periods {
-        let now = Moment(start * MS) + duration_of((period * PERIOD) as u64, RATE);
+    let period = |number: usize| {
+        let now = Moment(start * MS) + duration_of((number * PERIOD) as u64, RATE);
         while let Some(packet) = packets.next_if(|packet| packet.arrived() <= now) {
             voice.accept(packet);
         }
         voice.has_all(now);
-        let mut frames = [0; PERIOD];
+        render(voice, now)
+    };
+    (0..periods).flat_map(period).collect()
+}
+
+/// What is heard bit-exactly.
+fn play(voice: &mut Voice, packets: &[Delivery], start: u64, periods: usize) -> Vec<i32> {
+    play_by(voice, packets, (start, periods), |voice, now| {
+        let mut frames = vec![0; PERIOD];
         voice.render_exact(&mut frames, now, now + Duration::from_millis(10));
-        heard.extend_from_slice(&frames);
-    }
-    heard
+        frames
+    })
+}
+
+/// What is heard through the resampler.
+fn play_smooth(voice: &mut Voice, packets: &[Delivery], start: u64, periods: usize) -> Vec<f32> {
+    play_by(voice, packets, (start, periods), |voice, now| {
+        let mut frames = vec![0.0; PERIOD];
+        voice.render(&mut frames, now, now + Duration::from_millis(10), RATE);
+        frames
+    })
 }
 
 fn exact(first: &Delivery) -> Voice {
@@ -97,23 +118,6 @@ fn a_flood_never_makes_the_delay_greater_than_it_may_be() {
     assert!(voice.counts().cuts > 0);
     // 0.7 s are what there is room for, and 1152 frames come in each millisecond.
     assert!(end - first <= i64::from(RATE) * 2, "{}", end - first);
-}
-
-/// The same with the resampler.
-fn play_smooth(voice: &mut Voice, packets: &[Delivery], start: u64, periods: usize) -> Vec<f32> {
-    let mut heard = Vec::new();
-    let mut packets = packets.iter().peekable();
-    for period in 0..periods {
-        let now = Moment(start * MS) + duration_of((period * PERIOD) as u64, RATE);
-        while let Some(packet) = packets.next_if(|packet| packet.arrived() <= now) {
-            voice.accept(packet);
-        }
-        voice.has_all(now);
-        let mut frames = [0.0; PERIOD];
-        voice.render(&mut frames, now, now + Duration::from_millis(10), RATE);
-        heard.extend_from_slice(&frames);
-    }
-    heard
 }
 
 /// Packets of a constant level, which only fades can change.
