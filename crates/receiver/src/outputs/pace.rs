@@ -8,6 +8,11 @@ use crate::delivery::duration_of;
 /// server does.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What fades and filters take of the delay.
+const OTHERS: Duration = Duration::from_millis(4);
+/// No device has to hold more.
+const LONGEST: Duration = Duration::from_millis(500);
+
 /// How much an output keeps in its device, and how often it asks for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -18,12 +23,17 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The pace for a delay from arrival to loudspeaker: half of it is for the device, the other half is for the jitter of
-    /// the network.
+    /// The pace for a delay from arrival to loudspeaker.
+    ///
+    /// Three periods are the least that a device holds; one more is being made, a packet is on its way, and audio fades: this is
+    /// what the delay has to have room for. Of a longer delay half is for the device, the other half for the jitter of the
+    /// network. Periods are whole milliseconds, which are whole frames at most rates: servers round, and where a frame is
+    /// missing they ask a period later.
     pub fn of(target: Duration) -> Self {
-        let buffer = (target / 2).clamp(Duration::from_millis(4), Duration::from_millis(500));
-        let period = (buffer * 2 / 5).clamp(Duration::from_millis(1), Duration::from_millis(10));
-        Self { buffer, period }
+        let period = target.saturating_sub(OTHERS) / 5;
+        let period = Duration::from_millis((period.as_millis() as u64).clamp(2, 10));
+        let periods = target.min(LONGEST * 2).as_millis() / 2 / period.as_millis();
+        Self { buffer: period * (periods as u32).max(3), period }
     }
 }
 
@@ -43,22 +53,24 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(target: u64, buffer_us: u64, period_us: u64) {
-        let expected =
-            Pace { buffer: Duration::from_micros(buffer_us), period: Duration::from_micros(period_us) };
-        assert_eq!(Pace::of(Duration::from_millis(target)), expected);
+    fn check(target: u64, buffer: u64, period: u64) {
+        let milliseconds = Duration::from_millis;
+        let expected = Pace { buffer: milliseconds(buffer), period: milliseconds(period) };
+        assert_eq!(Pace::of(milliseconds(target)), expected);
     }
 
     #[test]
-    fn a_device_holds_half_of_the_delay_and_asks_in_small_parts() {
-        check(50, 25_000, 10_000);
-        check(200, 100_000, 10_000);
+    fn a_device_holds_three_periods_or_half_of_the_delay_and_asks_in_small_parts() {
+        check(30, 15, 5);
+        check(50, 27, 9);
+        check(60, 30, 10);
+        check(200, 100, 10);
     }
 
     #[test]
     fn no_target_is_so_small_or_so_large_that_a_device_could_not_do_it() {
-        check(0, 4_000, 1_600);
-        check(60_000, 500_000, 10_000);
+        check(0, 6, 2);
+        check(60_000, 500, 10);
     }
 
     #[test]

@@ -38,6 +38,12 @@ impl Fade {
         self.begun.get_or_insert(slot);
     }
 
+    /// Whether so many frames from a slot on have a gain of 1, if audio ends before the slot `end`.
+    pub fn is_over(&self, slot: i64, frames: i64, end: Option<i64>) -> bool {
+        let begins = self.begun.is_some_and(|begun| slot - begun < self.frames);
+        !begins && end.is_none_or(|end| end - (slot + frames) >= self.frames)
+    }
+
     /// The gain of a frame, if audio ends before the slot `end`.
     pub fn gain(&self, slot: i64, end: Option<i64>) -> f32 {
         let part = |frames: i64| {
@@ -68,6 +74,8 @@ mod tests {
         assert!(gains[0] < 0.001 && gains[399] < 0.001, "{} {}", gains[0], gains[399]);
         assert!(gains[..144].is_sorted() && gains[256..].is_sorted_by(|a, b| a >= b));
         assert!(gains[144..256].iter().all(|gain| *gain == 1.0));
+        assert!(fade.is_over(1144, 112, Some(1400)));
+        assert!(!fade.is_over(1143, 112, Some(1400)) && !fade.is_over(1144, 113, Some(1400)));
         let steepest = gains.windows(2).map(|pair| (pair[0] - pair[1]).abs()).fold(0.0, f32::max);
         assert!(steepest < 0.011, "{steepest}");
     }

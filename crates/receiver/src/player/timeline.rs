@@ -89,6 +89,8 @@ pub struct Timeline {
     recent: VecDeque<Seen>,
     /// What the packets say that are not recent any more.
     envelope: Envelope,
+    /// When slot 0 was, as all packets say that have come.
+    origin: i64,
     losses: LossWatch,
     /// The slot after the last packet that was evidence.
     counted: i64,
@@ -106,6 +108,7 @@ impl Timeline {
             count: 0,
             recent: VecDeque::with_capacity(RECENT + 1),
             envelope: Envelope::new(first.arrived().0),
+            origin: i64::MAX,
             losses: LossWatch::new(packet.max(LEAST_UNIT)),
             counted: 0,
             suspicion: None,
@@ -113,14 +116,9 @@ impl Timeline {
         }
     }
 
-    /// The slot after the last.
-    pub fn end(&self) -> i64 {
-        self.end
-    }
-
-    /// When slot 0 was played by the sender, in nanoseconds as [`Moment`] has them, if packets took no time.
-    pub fn origin(&self) -> i64 {
-        let now = self.recent.back().map_or(0, |seen| seen.arrived);
+    /// When slot 0 was played by the sender, in nanoseconds as [`Moment`] has them, if packets took no time; as seen at a time,
+    /// from the packets that are remembered.
+    fn origin_seen_at(&self, now: u64) -> i64 {
         self.envelope.origin(now, self.recent.iter().map(|seen| self.point(seen)))
     }
 
@@ -144,6 +142,9 @@ impl Timeline {
             Some(pause) => [Some(pause), None],
             None => self.judge(seen, begun),
         };
+        if shifts.iter().any(Option::is_some) {
+            self.origin = self.origin_seen_at(seen.arrived);
+        }
         Placement { slot: self.end - frames, shifts }
     }
 
@@ -152,7 +153,7 @@ impl Timeline {
         if self.recent.is_empty() || seen.arrived.saturating_sub(before) <= PAUSE {
             return None;
         }
-        let lateness = self.origin_of(seen) - self.origin();
+        let lateness = self.origin_of(seen) - self.origin;
         if lateness <= PAUSE as i64 {
             return None;
         }
@@ -168,7 +169,10 @@ impl Timeline {
 
     /// What the packet tells of what is missing.
     fn judge(&mut self, seen: Seen, begun: i64) -> Shifts {
-        let lateness = (!self.recent.is_empty()).then(|| self.origin_of(&seen) - self.origin());
+        let (own, others) = (self.origin_of(&seen), self.origin_seen_at(seen.arrived));
+        self.origin = own.min(others);
+        // Of the first one nothing can be said.
+        let lateness = (!self.recent.is_empty()).then(|| own - others);
         self.remember(seen);
         match lateness.and_then(|lateness| self.observe(&seen, lateness)) {
             Some(loss) if self.may_be_torn(&loss) => self.locate(loss, &seen),
@@ -200,7 +204,7 @@ impl Timeline {
     /// than any otherwise. Of several units some may be missing only later, before the first packet that is too late without;
     /// half of them are then taken for missing there, so that no packet is far from its place.
     fn locate(&mut self, loss: Loss, last: &Seen) -> Shifts {
-        let origin = self.origin();
+        let origin = self.origin;
         let (unit, units) = (self.losses.unit(), i64::from(loss.units));
         let fastest = origin + units * unit - FASTER;
         // Of a single unit it is certain enough.
@@ -241,7 +245,7 @@ impl Timeline {
     fn reconsider(&mut self, begun: i64) -> Option<Shift> {
         let Suspicion { origin, number, from, by } = self.suspicion?;
         let unit = self.losses.unit();
-        let excess = (origin - self.origin() + unit / 2) / unit;
+        let excess = (origin - self.origin + unit / 2) / unit;
         if excess <= 0 {
             if self.count > number + 5 * RECENT as u64 {
                 self.losses.verdict(true);
@@ -279,7 +283,7 @@ impl Timeline {
     /// A packet whose slots are certain now.
     fn settle(&mut self, old: Seen) {
         self.envelope.add(self.point(&old));
-        let lateness = (self.origin_of(&old) - self.origin()).max(0);
+        let lateness = (self.origin_of(&old) - self.origin).max(0);
         self.losses.learn(old.lateness(lateness));
     }
 
@@ -302,7 +306,7 @@ impl Timeline {
 
     /// The slot that is to be heard at a moment with a delay, in nanoseconds.
     pub fn due(&self, heard: Moment, delay: i64) -> f64 {
-        (heard.0 as i64 - delay - self.origin()) as f64 * f64::from(self.rate) / 1e9
+        (heard.0 as i64 - delay - self.origin) as f64 * f64::from(self.rate) / 1e9
     }
 }
 
@@ -342,24 +346,24 @@ mod tests {
         let mut timeline = Timeline::new(&packet(100 * MS), true);
         // 288 frames have been played when the first packet comes.
         timeline.place(&packet(100 * MS), BEGUN, false);
-        assert_eq!((timeline.end(), timeline.origin()), (FRAMES, 94 * MS as i64));
+        assert_eq!((timeline.end, timeline.origin), (FRAMES, 94 * MS as i64));
         timeline.place(&packet(104 * MS), BEGUN, false);
-        assert_eq!(timeline.origin(), 92 * MS as i64);
+        assert_eq!(timeline.origin, 92 * MS as i64);
         timeline.place(&packet(125 * MS), BEGUN, false);
-        assert_eq!(timeline.origin(), 92 * MS as i64);
+        assert_eq!(timeline.origin, 92 * MS as i64);
         assert_eq!(timeline.due(Moment(152 * MS), 50 * MS as i64), 480.0);
     }
 
     #[test]
     fn a_lost_packet_takes_slots_as_soon_as_it_is_noticed() {
         let (mut timeline, next) = steady(100 * MS, 200);
-        let end = timeline.end();
+        let end = timeline.end;
         let first = timeline.place(&packet(next + 6 * MS), BEGUN, false);
         assert_eq!(first, Placement { slot: end, shifts: NO_SHIFTS });
         let second = timeline.place(&packet(next + 12 * MS), BEGUN, false);
         let shifts = [Some(Shift { from: end, by: FRAMES, is_loss: true }), None];
         assert_eq!(second, Placement { slot: end + 2 * FRAMES, shifts });
-        assert_eq!((timeline.end(), timeline.origin()), (end + 3 * FRAMES, 94 * MS as i64));
+        assert_eq!((timeline.end, timeline.origin), (end + 3 * FRAMES, 94 * MS as i64));
     }
 
     #[test]
@@ -371,7 +375,7 @@ mod tests {
             assert_eq!(placement, Placement { slot: n as i64 * FRAMES, shifts: NO_SHIFTS });
         }
         // One that does not is the first after a loss, even if that is noticed later.
-        let torn = timeline.end();
+        let torn = timeline.end;
         let shifts = (300..340).map(|n| timeline.place(&packet(6 * MS * (n + 3)), BEGUN, n != 300).shifts);
         let first = shifts.flat_map(|shifts| shifts.into_iter().flatten()).next();
         assert!(first.is_some_and(|shift| shift.from == torn && shift.is_loss), "{first:?}");
@@ -380,11 +384,11 @@ mod tests {
     #[test]
     fn who_pauses_takes_up_the_timeline_where_it_is_then() {
         let (mut timeline, next) = steady(100 * MS, 200);
-        let end = timeline.end();
+        let end = timeline.end;
         let placement = timeline.place(&packet(next + 300 * MS), BEGUN, false);
         let shifts = [Some(Shift { from: end, by: 14_400, is_loss: false }), None];
         assert_eq!(placement, Placement { slot: end + 14_400, shifts });
-        assert_eq!(timeline.origin(), 94 * MS as i64);
+        assert_eq!(timeline.origin, 94 * MS as i64);
     }
 
     #[test]
@@ -398,7 +402,7 @@ mod tests {
                 shifts.iter().flatten().map(|shift| shift.by / FRAMES).sum::<i64>();
         }
         assert!(lost[0] == 0 && lost[1] == 0, "{lost:?}");
-        let behind = timeline.origin() + 6 * MS as i64 * (1 + lost[0]);
+        let behind = timeline.origin + 6 * MS as i64 * (1 + lost[0]);
         assert!((behind - 999_990_000).abs() < 2_000_000, "{behind}");
     }
 
@@ -410,7 +414,7 @@ mod tests {
         assert_eq!(held_up.iter().filter(|placement| placement.shifts != NO_SHIFTS).count(), 1);
         // Now they are as fast as before, so 6 ms too many are there.
         timeline.place(&packet(next + 60 * MS), BEGUN, false);
-        assert_eq!(timeline.origin(), -12 * MS as i64);
+        assert_eq!(timeline.origin, -12 * MS as i64);
         assert!(timeline.place(&packet(next + 66 * MS), BEGUN, false).shifts == NO_SHIFTS);
     }
 }

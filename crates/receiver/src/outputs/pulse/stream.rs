@@ -47,7 +47,7 @@ impl Playback {
         let device = device(supply, pace)?;
         supply.attach(&device).map_err(OutputError::Impossible)?;
         let mut stream = new_stream(&mut connection, choice, &device)?;
-        let flags = FlagSet::ADJUST_LATENCY | FlagSet::INTERPOLATE_TIMING | FlagSet::AUTO_TIMING_UPDATE;
+        let flags = FlagSet::EARLY_REQUESTS | FlagSet::INTERPOLATE_TIMING | FlagSet::AUTO_TIMING_UPDATE;
         let connected = stream.connect_playback(sink, Some(&buffer(&device, pace)), flags, None, None);
         connected.map_err(|why| refused(sink, why))?;
         connection.wait(|connection| match stream.get_state() {
@@ -71,9 +71,10 @@ impl Playback {
         loop {
             self.check()?;
             let room = self.stream.writable_size().unwrap_or(0) / frame;
-            let delay = self.delay()?;
-            if let (1.., Some(delay)) = (room, delay) {
-                let frames = room.min(self.device.most_frames);
+            let frames = room.min(self.device.most_frames);
+            if frames > 0
+                && let Some(delay) = self.delay()?
+            {
                 let frames = &mut block[..frames * frame];
                 let next = supply.render(frames, Moment::now(), delay);
                 self.stream.write_copy(frames, 0, SeekMode::Relative).map_err(|why| self.lost(why))?;
@@ -85,10 +86,10 @@ impl Playback {
                 if next == Next::Over {
                     return self.drain();
                 }
-                continue;
             }
             let left = patience.checked_sub(taken.elapsed()).ok_or_else(|| self.stalled())?;
-            self.connection.turn(left)?;
+            // Only while it is being filled there is more room than can be written at once.
+            self.connection.turn(if room > self.device.most_frames { Duration::ZERO } else { left })?;
         }
     }
 
@@ -163,7 +164,7 @@ fn device(supply: &dyn Supply, pace: Pace) -> Result<Device, OutputError> {
         (true, 24) => SampleType::I24,
         (true, _) => SampleType::I32,
     };
-    Ok(Device { rate, samples, speakers: speakers::of(format), most_frames: frames(pace.period, rate) })
+    Ok(Device { rate, samples, speakers: speakers::of(format), most_frames: 2 * frames(pace.period, rate) })
 }
 
 fn new_stream(
@@ -191,7 +192,8 @@ fn new_stream(
     })
 }
 
-/// The delay is the sink's together with the stream's. Playing begins, and goes on after an underrun, when all of it is
+/// The stream's buffer has a period more than the sink's, whose parts are as long as a period ([`FlagSet::EARLY_REQUESTS`]): the
+/// server then takes what was written at once, and asks for as much. Playing begins, and goes on after an underrun, when all of it is
 /// full.
 fn buffer(device: &Device, pace: Pace) -> BufferAttr {
     let bytes = |time| u32::try_from(frames(time, device.rate) * device.frame_bytes()).unwrap_or(u32::MAX);

@@ -4,7 +4,7 @@
 //! should be; while audio plays it is steered there by the speed, and jumps only if it is far away, or if nobody can hear it.
 
 use super::super::pieces::Run;
-use super::super::resampler::Resampler;
+use super::super::resampler::{MOST_FRAMES, Resampler};
 use super::super::samples::{float, integers};
 use super::{Jump, Voice};
 use crate::Moment;
@@ -35,18 +35,12 @@ impl Voice {
         let channels = usize::from(self.format.channels());
         let frames = out.len() / channels;
         let taken_before = heard.since(now).as_secs_f64() + frames as f64 / f64::from(device_rate);
-        let filter = (resampler.filter_delay() + resampler.chunk() as f64) / self.rate();
-        self.target.needs(taken_before + filter + self.fade.seconds());
+        self.target.needs(taken_before + resampler.held() / self.rate() + self.fade.seconds());
         self.control(heard, &mut resampler);
-        let mut done = 0;
-        while done < frames {
-            let then = heard + duration_of(done as u64, device_rate);
-            if resampler.ready() == 0 && !self.make(then, &mut resampler) {
-                let silent = resampler.chunk().clamp(1, frames - done);
-                out[done * channels..(done + silent) * channels].fill(0.0);
-                done += silent;
-            }
-            done += resampler.take(&mut out[done * channels..]);
+        let mut then = heard;
+        for out in out.chunks_mut(MOST_FRAMES * channels) {
+            self.make(out, then, &mut resampler);
+            then = then + duration_of((out.len() / channels) as u64, device_rate);
         }
         self.resampler = Some(resampler);
     }
@@ -99,16 +93,16 @@ impl Voice {
         self.counts.cuts += 1;
     }
 
-    /// Fills the resampler's next chunk; false if that would be silence, and all that it holds is.
-    fn make(&mut self, heard: Moment, resampler: &mut Resampler) -> bool {
+    /// Makes the next frames.
+    fn make(&mut self, out: &mut [f32], heard: Moment, resampler: &mut Resampler) {
         self.leave_out_late();
-        let is_gap = self.jump.is_none() && !matches!(self.pieces.at(self.position), Run::Audio(_));
-        if is_gap && !self.follow(heard, resampler) {
-            return false;
-        }
         let channels = usize::from(self.format.channels());
-        resampler.make(|input| self.pull(input, channels));
-        true
+        let is_gap = self.jump.is_none() && !matches!(self.pieces.at(self.position), Run::Audio(_));
+        let most_taken = resampler.most_taken(out.len() / channels);
+        if is_gap && !self.follow(heard, most_taken, resampler) {
+            return out.fill(0.0);
+        }
+        resampler.make(out, |input| self.pull(input, channels));
     }
 
     fn leave_out_late(&mut self) {
@@ -117,8 +111,9 @@ impl Voice {
         }
     }
 
-    /// In a gap, goes to the slot that is due. Returns false if nothing will be heard for a chunk of time.
-    fn follow(&mut self, heard: Moment, resampler: &mut Resampler) -> bool {
+    /// In a gap, goes to the slot that is due. Returns false if nothing is to be heard in the next `ahead` slots, and all that
+    /// the resampler holds is silence.
+    fn follow(&mut self, heard: Moment, ahead: i64, resampler: &mut Resampler) -> bool {
         if self.is_asleep() {
             resampler.reset();
         }
@@ -131,7 +126,6 @@ impl Voice {
         };
         // A fresh stream begins wherever it does, and with its first frame even if that is late.
         let least = if self.is_fresh { i64::MIN } else { self.played };
-        let ahead = (resampler.chunk() as f64 * self.rate() / 8000.0) as i64 + 64;
         if self.is_asleep() && due + ahead < next {
             self.position = due.max(least);
             return false;
@@ -209,8 +203,13 @@ impl Voice {
         let end = end.into_iter().chain(self.jump.map(|jump| jump.at)).min();
         let (fade, width) = (&self.fade, self.format.width());
         self.pieces.take(frames as u32, |_, pcm| {
-            for (index, (out, sample)) in out.iter_mut().zip(integers(width, pcm)).enumerate() {
-                *out = float(sample) * fade.gain(slot + (index / channels) as i64, end);
+            let samples = out.iter_mut().zip(integers(width, pcm).map(float));
+            if fade.is_over(slot, frames, end) {
+                samples.for_each(|(out, sample)| *out = sample);
+                return;
+            }
+            for (index, (out, sample)) in samples.enumerate() {
+                *out = sample * fade.gain(slot + (index / channels) as i64, end);
             }
         });
         self.position += frames;
