@@ -56,7 +56,7 @@ impl Listener {
         let samples = if settings.bit_exact { SampleType::I32 } else { SampleType::F32 };
         let device = Device { rate: 48_000, samples, speakers, most_frames: MOST };
         let stop = Arc::new(AtomicBool::new(false));
-        let feed = Feed::new(deliveries, settings, Arc::new(Status::default()), stop);
+        let feed = Feed::new(deliveries, Box::new(|| {}), settings, Arc::new(Status::default()), stop);
         (Queue(queue), Self { feed, device, attached: false, frames: vec![0; MOST * 8] })
     }
 
@@ -125,7 +125,7 @@ pub fn shared_memory(data: &[u8]) {
     let Some((&bits, mut rest)) = data.split_first() else { return };
     let (file, path) = region();
     let opened = sources::open(&Listening::SharedMemory(path.clone()), Duration::from_millis(100));
-    let mut source = opened.expect("a region");
+    let (mut source, _) = opened.expect("a region");
     let (mut queue, mut listener) = Listener::new(bits & !8);
     let counters = Arc::new(Counters::default());
     let mut intake = Intake::new(Hearing::First, Arc::clone(&counters));

@@ -11,7 +11,8 @@
 //! | [`report`] | what people and programs are told |
 //!
 //! [`program`] puts them together as the [`arguments`] say. Sources and intake run in one thread, an output and its player
-//! in another; a bounded queue of [`Delivery`]s is between them, and nothing waits for a lock.
+//! in another; a bounded queue of [`Delivery`]s is between them. While it plays the second one does the work of the first, too,
+//! where it can ([`program::inlet`]); it never waits for a lock.
 
 pub mod arguments;
 pub mod delivery;

@@ -2,6 +2,7 @@
 //!
 //! The thread that calls it reports; another one receives; and, unless what comes is recorded as it is, a third one plays.
 
+pub mod inlet;
 mod receiving;
 mod target;
 
@@ -22,6 +23,7 @@ use crate::intake::counters::Counters;
 use crate::player::thread::Event;
 use crate::report::{Manner, News, Report, Watched, tell};
 use crate::sources;
+use inlet::{Inlet, Parts};
 use receiving::Receiving;
 use target::Target;
 
@@ -66,21 +68,25 @@ pub fn run(arguments: Vec<OsString>) -> i32 {
 
 fn play(orders: &Orders) -> Result<()> {
     let stop = stopped_by_signals()?;
-    let source = sources::open(&orders.listening, orders.settings.most)?;
+    let (source, group) = sources::open(&orders.listening, orders.settings.most)?;
     let (news_to, news) = mpsc::sync_channel(UNTOLD);
     let target = Target::choose(orders, &news_to, &stop)?;
     let counters = Arc::new(Counters::default());
     let (happened, events) = mpsc::channel();
     let (listening, playing, hint) = (source.name(), target.name(), source.hint());
-    let (sink, status) = target.start(orders, happened);
+    let intake = Intake::new(orders.hearing, Arc::clone(&counters));
+    let started = target.start(orders, happened, |sink| {
+        let (counters, news) = (Arc::clone(&counters), news_to.clone());
+        Inlet::new(Parts { source, intake, sink, counters, news })
+    });
+    let (player, status) = started.player.unzip();
     let manner = Manner { verbose: orders.verbose, stats: orders.stats, json: orders.json };
     let watched = Watched { counters: Arc::clone(&counters), status };
     let report = Report::start(manner, watched, &listening, &playing, Moment::now());
-    let intake = Intake::new(orders.hearing, Arc::clone(&counters));
     let receiving = Receiving {
-        source,
-        intake,
-        sink,
+        inlet: started.inlet,
+        group,
+        player,
         counters: Arc::clone(&counters),
         news: news_to,
         stop: Arc::clone(&stop),

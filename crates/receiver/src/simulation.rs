@@ -278,7 +278,7 @@ impl<'a> Card<'a> {
     fn new(plan: &'a Plan, deliveries: Consumer<Delivery>) -> Self {
         let status = Arc::new(Status::default());
         let stop = Arc::new(AtomicBool::new(false));
-        let feed = Feed::new(deliveries, plan.settings, Arc::clone(&status), stop);
+        let feed = Feed::new(deliveries, Box::new(|| {}), plan.settings, Arc::clone(&status), stop);
         let bytes = vec![0; plan.period * 8];
         Self { plan, feed, status, attached: false, bytes, last: (0.0, 0.0), was_loud: false, second: 0 }
     }

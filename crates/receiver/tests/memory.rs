@@ -2,15 +2,21 @@
 #![expect(unsafe_code, reason = "an allocator that counts")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Arc;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use protocol::StreamFormat;
+use receiver::intake::counters::Counters;
+use receiver::intake::{Hearing, Intake};
 use receiver::player::feed::Feed;
 use receiver::player::status::Status;
 use receiver::player::supply::{Device, SampleType, Supply};
 use receiver::player::thread::Settings;
+use receiver::program::inlet::{Inlet, Parts, Sink};
+use receiver::sources::interfaces::Wanted;
+use receiver::sources::{self, Listening};
 use receiver::{Delivery, Moment, speakers};
 use rtrb::RingBuffer;
 
@@ -43,7 +49,7 @@ fn allocations(format: StreamFormat, bit_exact: bool, seconds: u64) -> u64 {
     let (target, most) = (Duration::from_millis(50), Duration::from_millis(200));
     let settings = Settings { target, most, bit_exact, mix: false };
     let stop = Arc::new(AtomicBool::new(false));
-    let mut feed = Feed::new(deliveries, settings, Arc::new(Status::default()), stop);
+    let mut feed = Feed::new(deliveries, Box::new(|| {}), settings, Arc::new(Status::default()), stop);
     let frames = u64::from(protocol::packet_frames(format).get());
     let bytes = vec![1; frames as usize * usize::from(format.bytes_per_frame().get())];
     let rate = format.rate().get();
@@ -74,6 +80,37 @@ fn allocations(format: StreamFormat, bit_exact: bool, seconds: u64) -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed) - before.expect("the stream was played")
 }
 
+/// Draws packets that have come to a socket, and returns how often memory was taken for it.
+fn allocations_of_drawing() -> u64 {
+    let own = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let port = own.local_addr().expect("it is bound").port();
+    drop(own);
+    let interface = Wanted::WithAddress(IpAddr::from([127, 0, 0, 1]));
+    let opened = sources::open(&Listening::Unicast { port, interface }, Duration::from_millis(200));
+    let (source, _) = opened.expect("the port is free");
+    let (queue, mut deliveries) = RingBuffer::new(1024);
+    let counters = Arc::new(Counters::default());
+    let intake = Intake::new(Hearing::First, Arc::clone(&counters));
+    let (news, _told) = mpsc::sync_channel(16);
+    let sink = Sink::Player(queue);
+    let inlet = Inlet::new(Parts { source, intake, sink, counters, news });
+    let format = StreamFormat::new(48_000, 16, 2, 3).expect("a format");
+    let packet = [&format.header()[..], &[1; 1152]].concat();
+    let mut taken = 0;
+    for round in 0..20 {
+        for _ in 0..10 {
+            sender.send_to(&packet, ("127.0.0.1", port)).expect("it is sent");
+        }
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        inlet.draw();
+        taken += ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert_eq!(deliveries.slots(), 10, "in round {round}");
+        while deliveries.pop().is_ok() {}
+    }
+    taken
+}
+
 // One test, because the allocator counts for all threads.
 #[test]
 fn no_memory_is_taken_while_a_stream_plays() {
@@ -83,4 +120,5 @@ fn no_memory_is_taken_while_a_stream_plays() {
             assert_eq!(allocations(format, bit_exact, 20), 0, "{format:?}, bit-exact: {bit_exact}");
         }
     }
+    assert_eq!(allocations_of_drawing(), 0);
 }

@@ -72,6 +72,11 @@ impl Counters {
         self.missed.store(count, Ordering::Relaxed);
     }
 
+    /// How many datagrams have come.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
     /// The counts now.
     pub fn totals(&self) -> Totals {
         let count = |value: &AtomicU64| value.load(Ordering::Relaxed);

@@ -28,6 +28,9 @@ use voice::{Heard, Voice};
 /// The highest rate that is played, in Hz.
 pub const MAX_RATE: u32 = 768_000;
 
+/// As many notices as come from a few datagrams; nobody waits for memory then.
+const NOTICES: usize = 64;
+
 /// Whom to hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
@@ -110,7 +113,12 @@ pub struct Intake {
 impl Intake {
     /// One that has heard nobody yet.
     pub fn new(hearing: Hearing, counters: Arc<Counters>) -> Self {
-        Self { senders: Senders::new(hearing), voices: Default::default(), counters, notices: Vec::new() }
+        Self {
+            senders: Senders::new(hearing),
+            voices: Default::default(),
+            counters,
+            notices: Vec::with_capacity(NOTICES),
+        }
     }
 
     /// Takes a datagram; gives what it is good for to the destination.

@@ -50,7 +50,8 @@ struct Place {
 impl Senders {
     /// Nobody yet.
     pub fn new(hearing: Hearing) -> Self {
-        Self { hearing, places: [None; MAX_VOICES as usize], successor: None, named: Named::default() }
+        let named = Named { senders: Vec::with_capacity(REMEMBERED), ..Named::default() };
+        Self { hearing, places: [None; MAX_VOICES as usize], successor: None, named }
     }
 
     /// Whether a packet of this sender is heard that has come now.

@@ -27,6 +27,9 @@ const USUAL: StreamFormat = match StreamFormat::new(48_000, 16, 2, 3) {
     Err(_) => panic!("a usual format"),
 };
 
+/// Puts into the queue what has come, if nobody else does. Real-time safe.
+pub type Fetch = Box<dyn FnMut() + Send>;
+
 /// What one voice needs to be heard.
 struct Heard {
     voice: Voice,
@@ -36,6 +39,7 @@ struct Heard {
 /// Mixes voices for a device.
 pub struct Feed {
     deliveries: Consumer<Delivery>,
+    fetch: Fetch,
     settings: Settings,
     status: Arc<Status>,
     stop: Arc<AtomicBool>,
@@ -52,15 +56,17 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// From a queue that somebody fills. `stop` ends it.
+    /// From a queue that `fetch` fills, or somebody else. `stop` ends it.
     pub fn new(
         deliveries: Consumer<Delivery>,
+        fetch: Fetch,
         settings: Settings,
         status: Arc<Status>,
         stop: Arc<AtomicBool>,
     ) -> Self {
         Self {
             deliveries,
+            fetch,
             settings,
             status,
             stop,
@@ -99,6 +105,7 @@ impl Feed {
 
     /// Takes what has come. Returns whether it goes on with another format.
     fn take(&mut self) -> bool {
+        (self.fetch)();
         while let Ok(delivery) = self.deliveries.peek() {
             let number = usize::from(delivery.voice());
             let fits = match &self.voices[number] {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use protocol::StreamFormat;
 use rtrb::Consumer;
 
-use super::feed::Feed;
+use super::feed::{Feed, Fetch};
 use super::status::Status;
 use super::supply::{Device, Next, Supply};
 use crate::outputs::{Output, OutputError};
@@ -55,16 +55,16 @@ pub struct Playing {
 }
 
 impl Playing {
-    /// Starts it.
+    /// Starts it. Deliveries come through a queue, into which it fetches them itself while it plays.
     pub fn start(
         output: Box<dyn Output>,
         settings: Settings,
-        deliveries: Consumer<Delivery>,
+        (deliveries, fetch): (Consumer<Delivery>, Fetch),
         status: Arc<Status>,
         events: Sender<Event>,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let feed = Feed::new(deliveries, settings, status, Arc::clone(&stop));
+        let feed = Feed::new(deliveries, fetch, settings, status, Arc::clone(&stop));
         let player = Player {
             output,
             feed: Arc::new(Mutex::new(feed)),

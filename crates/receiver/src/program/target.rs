@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, SyncSender};
 use anyhow::{Result, anyhow, bail};
 use rtrb::RingBuffer;
 
-use super::receiving::Sink;
+use super::inlet::{Inlet, Sink};
 use crate::arguments::Orders;
 use crate::intake::Hearing;
 use crate::outputs::paced::Paced;
@@ -58,19 +58,31 @@ impl Target {
         }
     }
 
-    /// Starts the player, if one is needed; gives where deliveries go, and what tells how it plays.
-    pub fn start(self, orders: &Orders, events: Sender<Event>) -> (Sink, Option<Arc<Status>>) {
-        match self {
-            Self::Recorder(recorder) => (Sink::Recorder(recorder), None),
-            Self::Output(output, _) => {
-                let (queue, deliveries) = RingBuffer::new(QUEUE);
-                let status = Arc::new(Status::default());
-                let playing =
-                    Playing::start(output, orders.settings, deliveries, Arc::clone(&status), events);
-                (Sink::Player(queue, playing), Some(status))
+    /// Starts the player, if one is needed. `inlet` makes what takes deliveries to where they go.
+    pub fn start(self, orders: &Orders, events: Sender<Event>, inlet: impl FnOnce(Sink) -> Inlet) -> Started {
+        let output = match self {
+            Self::Recorder(recorder) => {
+                return Started { inlet: Arc::new(inlet(Sink::Recorder(recorder))), player: None };
             }
-        }
+            Self::Output(output, _) => output,
+        };
+        let (queue, deliveries) = RingBuffer::new(QUEUE);
+        let inlet = Arc::new(inlet(Sink::Player(queue)));
+        let drawn = Arc::clone(&inlet);
+        let fetch = Box::new(move || drawn.draw());
+        let status = Arc::new(Status::default());
+        let playing =
+            Playing::start(output, orders.settings, (deliveries, fetch), Arc::clone(&status), events);
+        Started { inlet, player: Some((playing, status)) }
     }
+}
+
+/// What has been started.
+pub struct Started {
+    /// What takes what comes.
+    pub inlet: Arc<Inlet>,
+    /// The player, and what tells how it plays.
+    pub player: Option<(Playing, Arc<Status>)>,
 }
 
 /// The output that the user has chosen.

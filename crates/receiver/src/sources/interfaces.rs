@@ -7,6 +7,8 @@ use std::io;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::SourceError;
+
 /// An interface that has an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -101,6 +103,14 @@ pub fn list() -> io::Result<Vec<Interface>> {
     // A system may name them in another order each time, which would look like a change.
     all.iter_mut().for_each(|interface| interface.addresses.sort());
     Ok(all)
+}
+
+/// The same as [`list`], and why there is none in words for people.
+///
+/// # Errors
+/// The system does not tell.
+pub fn present() -> Result<Vec<Interface>, SourceError> {
+    list().map_err(|error| SourceError(format!("the network interfaces cannot be listed: {error}")))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Where audio comes from: a socket, a sniffer, or shared memory. [`open`] makes the [`Source`] of a [`Listening`].
 
+mod arrivals;
+mod group;
 pub mod interfaces;
 #[cfg(unix)]
 mod ivshmem;
@@ -15,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use group::Group;
 use interfaces::Wanted;
 
 use crate::Moment;
@@ -113,9 +116,18 @@ pub trait Source: Send {
     /// There will be no more.
     fn next(&mut self, wait: Duration) -> Result<Option<Datagram<'_>>, SourceError>;
 
-    /// What has changed since the last time: interfaces that came or went.
-    fn news(&mut self) -> Vec<String> {
-        Vec::new()
+    /// Whether it knows when something came even if nobody waited for it.
+    fn knows_arrivals(&self) -> bool {
+        false
+    }
+
+    /// The next datagram that has come already, from a source that knows when; `None` if there is none. Neither waits nor takes
+    /// memory.
+    ///
+    /// # Errors
+    /// There will be no more.
+    fn next_there(&mut self) -> Result<Option<Datagram<'_>>, SourceError> {
+        Ok(None)
     }
 
     /// How many pieces of audio were there but could not be taken in time.
@@ -127,18 +139,25 @@ pub trait Source: Send {
     fn hint(&self) -> String;
 }
 
-/// Opens what the user wants to hear. The delay of shared memory is kept below `most`.
+/// A source, and the group that it has joined.
+pub type Opened = (Box<dyn Source>, Option<Group>);
+
+/// Opens what the user wants to hear, and the group that is to be [kept](Group::keep), if it is one. The delay of shared memory
+/// is kept below `most`.
 ///
 /// # Errors
 /// It cannot be opened.
-pub fn open(listening: &Listening, most: Duration) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(listening: &Listening, most: Duration) -> Result<Opened, SourceError> {
     match listening {
         Listening::Multicast { group, port, interface } => {
-            Ok(Box::new(network::Socket::join(*group, *port, interface.clone())?))
+            let (socket, group) = network::Socket::join(*group, *port, interface.clone())?;
+            Ok((Box::new(socket), Some(group)))
         }
-        Listening::Unicast { port, interface } => Ok(Box::new(network::Socket::bind(*port, interface)?)),
-        Listening::Sniffed { port, group, interface } => open_sniffer(*port, *group, interface),
-        Listening::SharedMemory(path) => open_region(path, most),
+        Listening::Unicast { port, interface } => {
+            Ok((Box::new(network::Socket::bind(*port, interface)?), None))
+        }
+        Listening::Sniffed { port, group, interface } => Ok((open_sniffer(*port, *group, interface)?, None)),
+        Listening::SharedMemory(path) => Ok((open_region(path, most)?, None)),
     }
 }
 

@@ -4,40 +4,25 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, Type};
 
-use super::interfaces::{self, Interface, Wanted};
-use super::memberships::Memberships;
-use super::{Datagram, Sender, Source, SourceError};
-use crate::Moment;
+use super::arrivals::Arrivals;
+use super::group::Group;
+use super::interfaces::{Wanted, present, shown};
+use super::{Datagram, Source, SourceError};
 
 /// What the system is asked to keep for us while we do something else: most of a second of the fastest stream. It may
 /// give less.
 const BUFFER: usize = 4 << 20;
-/// More than any datagram has: Windows takes one that does not fit for an error.
-const MOST_BYTES: usize = 1 << 16;
-/// How often the interfaces are looked at.
-const LOOK: Duration = Duration::from_secs(2);
-/// After so much silence the group is joined anew.
-const QUIET: Duration = Duration::from_secs(3);
-/// While it stays silent, the group is joined anew this often.
-const RENEW: Duration = Duration::from_secs(10);
-
 /// A socket of UDP.
 pub struct Socket {
     socket: UdpSocket,
+    arrivals: Arrivals,
     address: SocketAddr,
-    group: Option<Group>,
+    /// For people.
+    name: String,
+    is_group: bool,
     waits: Duration,
-    buffer: Box<[u8]>,
-}
-
-/// The group that a socket has joined.
-struct Group {
-    memberships: Memberships,
-    look_at: Moment,
-    renew_at: Moment,
-    news: Vec<String>,
 }
 
 impl Socket {
@@ -50,14 +35,14 @@ impl Socket {
         let socket = new_socket(address)?;
         // Without SO_REUSEADDR: of two programs that listen to the same address, only one would get the packets.
         socket.bind(&address.into()).map_err(|error| not_bound(address, &error))?;
-        Self::new(socket.into(), address, None)
+        Self::new(socket.into(), address, format!("{address}, unicast"), false)
     }
 
     /// Joins a group, on every interface that is wanted.
     ///
     /// # Errors
     /// There is no such interface, the port is not to be had, or the group cannot be joined anywhere.
-    pub fn join(group: IpAddr, port: u16, wanted: Wanted) -> Result<Self, SourceError> {
+    pub fn join(group: IpAddr, port: u16, wanted: Wanted) -> Result<(Self, Group), SourceError> {
         let address = SocketAddr::new(group, port);
         let socket = new_socket(address)?;
         // Any number of programs may listen to a group.
@@ -65,64 +50,29 @@ impl Socket {
         only_joined(&socket, group);
         let bound = bound_to(address);
         socket.bind(&bound.into()).map_err(|error| not_bound(address, &error))?;
-        let present = present()?;
-        if !present.iter().any(|interface| wanted.picks(interface)) {
-            return Err(SourceError(wanted.missing(&present)));
-        }
-        let mut memberships = Memberships::new(group, wanted.clone());
-        let (_, refusal) = memberships.update(&SockRef::from(&socket), &present);
-        // An interface that is down is waited for: this program may be started before the network.
-        if let Some(error) = refusal
-            && memberships.names().is_empty()
-        {
-            return Err(nowhere(group, &wanted, &present, &error));
-        }
-        let now = Moment::now();
-        let group = Group { memberships, look_at: now + LOOK, renew_at: now + RENEW, news: Vec::new() };
-        Self::new(socket.into(), address, Some(group))
+        let socket = UdpSocket::from(socket);
+        let keeper = socket.try_clone().map_err(|error| not_made(&error))?;
+        let joined = Group::join(keeper, group, wanted)?;
+        let name = format!("{address}{}", joined.place());
+        Ok((Self::new(socket, address, name, true)?, joined))
     }
 
-    fn new(socket: UdpSocket, address: SocketAddr, group: Option<Group>) -> Result<Self, SourceError> {
+    fn new(
+        socket: UdpSocket,
+        address: SocketAddr,
+        name: String,
+        is_group: bool,
+    ) -> Result<Self, SourceError> {
         let waits = Duration::from_millis(100);
         socket.set_read_timeout(Some(waits)).map_err(|error| not_made(&error))?;
-        Ok(Self { socket, address, group, waits, buffer: vec![0; MOST_BYTES].into() })
-    }
-
-    /// Looks from time to time whether interfaces have come or gone.
-    fn look(&mut self, now: Moment, heard: bool) {
-        if let Some(group) = &mut self.group {
-            group.look(&SockRef::from(&self.socket), now, heard);
-        }
-    }
-}
-
-impl Group {
-    fn look(&mut self, socket: &SockRef<'_>, now: Moment, heard: bool) {
-        if heard {
-            self.renew_at = now + QUIET;
-        } else if now >= self.renew_at {
-            self.memberships.renew(socket);
-            self.renew_at = now + RENEW;
-        }
-        if now >= self.look_at {
-            self.look_at = now + LOOK;
-            if let Ok(present) = interfaces::list() {
-                let (news, _) = self.memberships.update(socket, &present);
-                self.news.extend(news);
-            }
-        }
+        let arrivals = Arrivals::of(&socket);
+        Ok(Self { socket, arrivals, address, name, is_group, waits })
     }
 }
 
 impl Source for Socket {
     fn name(&self) -> String {
-        match &self.group {
-            Some(group) => match group.memberships.names()[..] {
-                [] => format!("{}, once {} is up", self.address, group.memberships.wanted()),
-                ref names => format!("{} on {}", self.address, names.join(", ")),
-            },
-            None => format!("{}, unicast", self.address),
-        }
+        self.name.clone()
     }
 
     fn next(&mut self, wait: Duration) -> Result<Option<Datagram<'_>>, SourceError> {
@@ -130,31 +80,34 @@ impl Source for Socket {
             self.socket.set_read_timeout(Some(wait)).map_err(|error| not_made(&error))?;
             self.waits = wait;
         }
-        let received = self.socket.recv_from(&mut self.buffer);
-        let arrived = Moment::now();
-        self.look(arrived, received.is_ok());
-        match received {
-            Ok((length, sender)) => {
-                let bytes = &self.buffer[..length];
-                Ok(Some(Datagram { sender: Sender::Address(sender), arrived, bytes }))
-            }
-            Err(error) if passes(&error) => Ok(None),
-            Err(error) => Err(SourceError(format!("the network cannot be read: {error}"))),
-        }
+        received(self.arrivals.next(&self.socket, true))
     }
 
-    fn news(&mut self) -> Vec<String> {
-        self.group.as_mut().map(|group| std::mem::take(&mut group.news)).unwrap_or_default()
+    fn knows_arrivals(&self) -> bool {
+        self.arrivals.are_known()
+    }
+
+    fn next_there(&mut self) -> Result<Option<Datagram<'_>>, SourceError> {
+        received(self.arrivals.next(&self.socket, false))
     }
 
     fn hint(&self) -> String {
         let port = self.address.port();
-        let what = if self.group.is_some() {
+        let what = if self.is_group {
             "a router or an access point may not pass multicast on (then try unicast, -u)"
         } else {
             "the sender may send to another address"
         };
         format!("nothing has come yet; if it is sent, a firewall here may drop UDP port {port}, or {what}")
+    }
+}
+
+/// What was received, or that there was nothing.
+fn received(next: io::Result<Datagram<'_>>) -> Result<Option<Datagram<'_>>, SourceError> {
+    match next {
+        Ok(datagram) => Ok(Some(datagram)),
+        Err(error) if passes(&error) => Ok(None),
+        Err(error) => Err(SourceError(format!("the network cannot be read: {error}"))),
     }
 }
 
@@ -227,16 +180,11 @@ fn own_address(wanted: &Wanted) -> Result<IpAddr, SourceError> {
             };
             let address = interface.addresses.iter().find(|address| address.is_ipv4());
             address.copied().ok_or_else(|| {
-                let own = interfaces::shown(std::slice::from_ref(interface));
+                let own = shown(std::slice::from_ref(interface));
                 SourceError(format!("{name} has no IPv4 address; give one of its addresses with -i: {own}"))
             })
         }
     }
-}
-
-fn present() -> Result<Vec<Interface>, SourceError> {
-    interfaces::list()
-        .map_err(|error| SourceError(format!("the network interfaces cannot be listed: {error}")))
 }
 
 fn not_made(error: &io::Error) -> SourceError {
@@ -258,10 +206,4 @@ fn not_bound(address: SocketAddr, error: &io::Error) -> SourceError {
         },
         _ => format!("cannot listen on {address}: {error}"),
     })
-}
-
-/// That a group could not be joined on any interface.
-fn nowhere(group: IpAddr, wanted: &Wanted, present: &[Interface], error: &io::Error) -> SourceError {
-    let all = interfaces::shown(present);
-    SourceError(format!("{group} cannot be joined on {wanted}: {error}; there are {all}"))
 }

@@ -23,8 +23,10 @@ const PACKET: Duration = Duration::from_millis(6);
 
 /// What was measured.
 pub struct Live {
-    /// Processor time of the program in parts of the time: 0.01 is one percent of a core.
+    /// Processor time of the program in parts of the time, 0.01 is one percent of a core, while the processors are kept awake.
     pub cpu: f64,
+    /// The same while they sleep whenever nobody needs them.
+    pub cpu_drowsy: f64,
     /// Its memory in KiB, in the beginning of the measurement and at its end.
     pub memory: (u64, u64),
 }
@@ -46,7 +48,7 @@ impl Drop for Running {
 /// One line: a program does not start, or ends.
 pub fn measure(program: &Path) -> Result<Live> {
     let spinner = ProgressBar::new_spinner().with_style(style("{msg} {spinner} {elapsed}")?);
-    spinner.set_message(format!("scream on PulseAudio, {} s", (SETTLING + MEASURED).as_secs()));
+    spinner.set_message(format!("scream on PulseAudio, {} s", (SETTLING + 2 * MEASURED).as_secs()));
     spinner.enable_steady_tick(Duration::from_millis(100));
     let folder = tempfile::tempdir().context("there is no place for temporary files")?;
     let (_server, socket) = start_server(folder.path())?;
@@ -62,16 +64,29 @@ pub fn measure(program: &Path) -> Result<Live> {
     let mut tone = Tone::new()?;
     let start = Instant::now();
     tone.send_until(&sender, start, SETTLING);
-    let (first, memory) = (processor_time(id)?, memory(id)?);
-    let measured = Instant::now();
-    tone.send_until(&sender, start, SETTLING + MEASURED);
-    let (last, at_end) = (processor_time(id)?, self::memory(id)?);
+    let before = memory(id)?;
+    let awake = keep_processors_awake()?;
+    let cpu = tone.cost_until(id, &sender, start, SETTLING + MEASURED)?;
+    drop(awake);
+    let cpu_drowsy = tone.cost_until(id, &sender, start, SETTLING + 2 * MEASURED)?;
+    let memory = (before, memory(id)?);
     spinner.finish_and_clear();
     if scream.0.try_wait()?.is_some() {
         bail!("scream has ended while it was measured");
     }
-    let cpu = (last - first).as_secs_f64() / measured.elapsed().as_secs_f64();
-    Ok(Live { cpu, memory: (memory, at_end) })
+    Ok(Live { cpu, cpu_drowsy, memory })
+}
+
+/// Programs that run on each processor when nobody else wants to. To wake a processor up takes a virtual machine longer than what
+/// is then to be done, and it counts as time of the program that has to wait for it.
+fn keep_processors_awake() -> Result<Vec<Running>> {
+    let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let busy = |_| {
+        let mut busy = Command::new("chrt");
+        busy.args(["--idle", "0", "sh", "-c", "while :; do :; done"]);
+        Ok(Running(busy.spawn().context("chrt (of util-linux) does not start")?))
+    };
+    (0..processors).map(busy).collect()
 }
 
 fn start_server(folder: &Path) -> Result<(Running, String)> {
@@ -126,6 +141,13 @@ impl Tone {
             let _ = socket.send(self.packet.as_bytes());
             self.sent += 1;
         }
+    }
+
+    /// Sends until so long after the start; gives the processor time that a program has taken meanwhile, in parts of the time.
+    fn cost_until(&mut self, id: u32, socket: &UdpSocket, start: Instant, until: Duration) -> Result<f64> {
+        let (begin, before) = (Instant::now(), processor_time(id)?);
+        self.send_until(socket, start, until);
+        Ok((processor_time(id)? - before).as_secs_f64() / begin.elapsed().as_secs_f64())
     }
 }
 
