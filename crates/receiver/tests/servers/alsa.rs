@@ -14,8 +14,9 @@ use tempfile::TempDir;
 
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
+use crate::every::{has_tones, line_of_gone, plays_on_after_a_pause};
 use crate::pulse::Pulse;
-use crate::server::{Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause, value};
+use crate::server::{Process, Recording, SOON, Server, ServerProcess, Sink, at_once, value};
 
 /// The order in which devices take these speakers that do not say theirs: the sides, where there is no back, are the
 /// rear pair.
@@ -45,6 +46,8 @@ pub struct AlsaFile {
 }
 
 impl Server for AlsaFile {
+    const OUTPUT: &'static str = "alsa";
+
     fn start(sink: Sink) -> Self {
         let file = TempDir::new().expect("a temporary folder");
         let path = file.path().join("played");
@@ -68,13 +71,6 @@ impl Server for AlsaFile {
             Recorded::new(sink.rate, &order(sink), samples)
         })
     }
-
-    /// A file does not crash.
-    fn kill(&mut self) {}
-
-    fn hang(&mut self) {}
-
-    fn resume(&mut self) {}
 }
 
 /// A PulseAudio server in place of the device `default`.
@@ -84,6 +80,8 @@ pub struct AlsaOnPulse {
 }
 
 impl Server for AlsaOnPulse {
+    const OUTPUT: &'static str = "alsa";
+
     fn start(sink: Sink) -> Self {
         Self { pulse: Pulse::start(sink), folder: configuration("pcm.default { type pulse }\n") }
     }
@@ -97,17 +95,11 @@ impl Server for AlsaOnPulse {
     fn record(&self, time: Duration) -> Recording {
         self.pulse.record(time)
     }
+}
 
-    fn kill(&mut self) {
-        self.pulse.kill();
-    }
-
-    fn hang(&mut self) {
-        self.pulse.hang();
-    }
-
-    fn resume(&mut self) {
-        self.pulse.resume();
+impl ServerProcess for AlsaOnPulse {
+    fn process(&mut self) -> &mut Process {
+        self.pulse.process()
     }
 }
 
@@ -139,26 +131,20 @@ fn samples_reach_the_device_as_they_were_sent() {
 #[test]
 fn a_device_that_says_its_order_is_played_in_that_order() {
     at_once([0x4, 0x3, 0x3F, 0x63F], |mask| {
-        let server = AlsaOnPulse::start(Sink::new(48_000, mask));
-        let recording = server.record(Duration::from_secs(3));
-        let order = Order::tones("alsa", 48_000, mask, 1.5);
-        let report = order.start(&server.environment()).end(SOON);
-        assert_eq!(report.outcome, Outcome::Played);
-        report.has_steady_delay();
-        assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
+        has_tones::<AlsaOnPulse>(Sink::new(48_000, mask), 48_000, mask, 1.5)
     });
 }
 
 #[test]
 fn a_device_whose_server_pauses_is_played_on() {
-    plays_on_after_a_pause::<AlsaOnPulse>("alsa");
+    plays_on_after_a_pause::<AlsaOnPulse>();
 }
 
 #[test]
 fn a_device_whose_server_crashes_or_hangs_is_gone() {
-    let line = line_of_gone("alsa", AlsaOnPulse::kill);
+    let line = line_of_gone(AlsaOnPulse::kill);
     assert!(line.starts_with("ALSA's device `default` "), "{line}");
-    let line = line_of_gone("alsa", AlsaOnPulse::hang);
+    let line = line_of_gone(AlsaOnPulse::hang);
     assert_eq!(
         line,
         "ALSA's device `default` takes no sound: it hangs, or is connected to nothing that plays"

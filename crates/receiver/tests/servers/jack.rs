@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
-use crate::server::{Process, Recording, SOON, Server, Sink, line_of_gone, plays_on_after_a_pause};
+use crate::every::{has_the_same_samples, has_tones, line_of_gone, plays_on_after_a_pause};
+use crate::server::{Process, Recording, SOON, Server, ServerProcess, Sink};
 
 /// A JACK server.
 pub struct Jack {
@@ -43,6 +44,8 @@ fn take_turn() -> File {
 }
 
 impl Server for Jack {
+    const OUTPUT: &'static str = "jack";
+
     fn start(sink: Sink) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let turn = take_turn();
@@ -91,17 +94,11 @@ impl Server for Jack {
             Recorded::new(sink.rate, &sink.speakers(), samples)
         })
     }
+}
 
-    fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    fn hang(&mut self) {
-        self.server.signal("STOP");
-    }
-
-    fn resume(&mut self) {
-        self.server.signal("CONT");
+impl ServerProcess for Jack {
+    fn process(&mut self) -> &mut Process {
+        &mut self.server
     }
 }
 
@@ -115,13 +112,7 @@ impl Drop for Jack {
 #[test]
 fn each_channel_is_heard_from_the_loudspeaker_with_its_number() {
     for mask in [0x3, 0x3F, 0x63F] {
-        let server = Jack::start(Sink::new(48_000, mask));
-        let recording = server.record(Duration::from_secs(2));
-        let order = Order::tones("jack", 48_000, mask, 1.0);
-        let report = order.start(&server.environment()).end(SOON);
-        assert_eq!(report.outcome, Outcome::Played);
-        report.has_steady_delay();
-        assert_eq!(recording.finish().has_tones(order.format(), 1.0), Ok(()));
+        has_tones::<Jack>(Sink::new(48_000, mask), 48_000, mask, 1.0);
     }
 }
 
@@ -141,11 +132,7 @@ fn one_channel_is_heard_from_two_loudspeakers() {
 #[test]
 fn samples_reach_the_loudspeakers_as_they_were_sent() {
     for bits in [16, 24] {
-        let server = Jack::start(Sink::new(44_100, 0x3F));
-        let recording = server.record(Duration::from_secs(2));
-        let order = Order::random("jack", 44_100, bits, 0x3F, 0.8);
-        assert_eq!(order.start(&server.environment()).end(SOON).outcome, Outcome::Played);
-        assert_eq!(recording.finish().has_random(order.format(), 35_000), Ok(()));
+        has_the_same_samples::<Jack>(Sink::new(44_100, 0x3F), bits);
     }
 }
 
@@ -172,18 +159,18 @@ fn nothing_is_heard_if_it_is_not_to_be_connected() {
 
 #[test]
 fn a_server_that_crashes_is_gone() {
-    assert_eq!(line_of_gone("jack", Jack::kill), "the JACK server has ended");
+    assert_eq!(line_of_gone(Jack::kill), "the JACK server has ended");
 }
 
 #[test]
 fn a_server_that_pauses_is_played_on() {
-    plays_on_after_a_pause::<Jack>("jack");
+    plays_on_after_a_pause::<Jack>();
 }
 
 #[test]
 fn a_server_that_hangs_is_gone() {
     assert_eq!(
-        line_of_gone("jack", Jack::hang),
+        line_of_gone(Jack::hang),
         "JACK takes no sound: it hangs, or is connected to nothing that plays"
     );
 }

@@ -4,6 +4,7 @@
 //! | module | provides |
 //! | --- | --- |
 //! | [`server`] | what is common to the servers: to start one, to record what it plays, to crash it |
+//! | [`every`] | what is asked of every server |
 //! | [`signal`] | the signals: a tone for each speaker, or random samples |
 //! | [`analysis`] | finds the signals in a recording |
 //! | [`child`] | plays a signal in a process of its own |
@@ -17,6 +18,7 @@ mod alsa;
 mod analysis;
 mod child;
 mod driver;
+mod every;
 mod jack;
 mod pipewire;
 mod pulse;

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
-use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause};
+use crate::every::{has_the_same_samples, has_tones, line_of_gone, plays_on_after_a_pause};
+use crate::server::{Process, Recording, SOON, Server, ServerProcess, Sink, at_once};
 
 /// PipeWire's names of the speakers, by the bits of the mask.
 const NAMES: [&str; 16] =
@@ -103,6 +104,8 @@ impl Pipewire {
 }
 
 impl Server for Pipewire {
+    const OUTPUT: &'static str = "pipewire";
+
     fn start(sink: Sink) -> Self {
         Self::with_quantum(sink, 2048)
     }
@@ -138,17 +141,11 @@ impl Server for Pipewire {
             Recorded::new(sink.rate, &sink.speakers(), samples)
         })
     }
+}
 
-    fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    fn hang(&mut self) {
-        self.server.signal("STOP");
-    }
-
-    fn resume(&mut self) {
-        self.server.signal("CONT");
+impl ServerProcess for Pipewire {
+    fn process(&mut self) -> &mut Process {
+        &mut self.server
     }
 }
 
@@ -159,6 +156,8 @@ pub struct PulseOnPipewire {
 }
 
 impl Server for PulseOnPipewire {
+    const OUTPUT: &'static str = "pulse";
+
     fn start(sink: Sink) -> Self {
         // It tells its delay in steps of this, so PipeWire's own default is kept.
         let pipewire = Pipewire::with_quantum(sink, 1024);
@@ -179,66 +178,38 @@ impl Server for PulseOnPipewire {
     fn record(&self, time: Duration) -> Recording {
         self.pipewire.record(time)
     }
+}
 
-    fn kill(&mut self) {
-        self.pipewire.kill();
-    }
-
-    fn hang(&mut self) {
-        self.pipewire.hang();
-    }
-
-    fn resume(&mut self) {
-        self.pipewire.resume();
+impl ServerProcess for PulseOnPipewire {
+    fn process(&mut self) -> &mut Process {
+        self.pipewire.process()
     }
 }
 
 #[test]
 fn what_stands_in_for_pulseaudio_plays_like_it() {
     at_once([0x4, 0x3, 0x60F], |mask| {
-        let server = PulseOnPipewire::start(Sink::new(48_000, mask));
-        let recording = server.record(Duration::from_secs(3));
-        let order = Order::tones("pulse", 48_000, mask, 1.5);
-        let report = order.start(&server.environment()).end(SOON);
-        assert_eq!(report.outcome, Outcome::Played);
-        report.has_steady_delay();
-        assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
+        has_tones::<PulseOnPipewire>(Sink::new(48_000, mask), 48_000, mask, 1.5)
     });
-    let line = line_of_gone("pulse", PulseOnPipewire::kill);
+    let line = line_of_gone(PulseOnPipewire::kill);
     assert!(line.contains("PulseAudio"), "{line}");
-}
-
-#[track_caller]
-fn plays_tones(sink: Sink, rate: u32, mask: u16) {
-    let server = Pipewire::start(sink);
-    let recording = server.record(Duration::from_secs(3));
-    let order = Order::tones("pipewire", rate, mask, 1.5);
-    let report = order.start(&server.environment()).end(SOON);
-    assert_eq!(report.outcome, Outcome::Played);
-    report.has_steady_delay();
-    assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
 }
 
 #[test]
 fn each_channel_is_heard_from_its_speaker() {
-    at_once([0x4, 0x3, 0x3F, 0x60F, 0x63F], |mask| plays_tones(Sink::new(48_000, mask), 48_000, mask));
+    at_once([0x4, 0x3, 0x3F, 0x60F, 0x63F], |mask| {
+        has_tones::<Pipewire>(Sink::new(48_000, mask), 48_000, mask, 1.5)
+    });
 }
 
 #[test]
 fn another_rate_is_the_servers_business() {
-    plays_tones(Sink::new(48_000, 0x3), 44_100, 0x3);
+    has_tones::<Pipewire>(Sink::new(48_000, 0x3), 44_100, 0x3, 1.5);
 }
 
 #[test]
 fn samples_reach_the_graph_as_they_were_sent() {
-    at_once([16, 24], |bits| {
-        let server = Pipewire::start(Sink::new(44_100, 0x3F));
-        let recording = server.record(Duration::from_secs(2));
-        let order = Order::random("pipewire", 44_100, bits, 0x3F, 0.8);
-        let report = order.start(&server.environment()).end(SOON);
-        assert_eq!(report.outcome, Outcome::Played);
-        assert_eq!(recording.finish().has_random(order.format(), 35_000), Ok(()));
-    });
+    at_once([16, 24], |bits| has_the_same_samples::<Pipewire>(Sink::new(44_100, 0x3F), bits));
 }
 
 #[test]
@@ -254,18 +225,18 @@ fn what_the_graph_would_change_is_refused_if_bit_exact() {
 
 #[test]
 fn a_server_that_crashes_is_gone() {
-    assert_eq!(line_of_gone("pipewire", Pipewire::kill), "the PipeWire server has ended");
+    assert_eq!(line_of_gone(Pipewire::kill), "the PipeWire server has ended");
 }
 
 #[test]
 fn a_server_that_pauses_is_played_on() {
-    plays_on_after_a_pause::<Pipewire>("pipewire");
+    plays_on_after_a_pause::<Pipewire>();
 }
 
 #[test]
 fn a_server_that_hangs_is_gone() {
     assert_eq!(
-        line_of_gone("pipewire", Pipewire::hang),
+        line_of_gone(Pipewire::hang),
         "PipeWire takes no sound: it hangs, or is connected to nothing that plays"
     );
 }

@@ -10,7 +10,8 @@ use receiver::player::supply::SampleType;
 use tempfile::TempDir;
 
 use crate::child::{Order, Outcome};
-use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause};
+use crate::every::{has_the_same_samples, has_tones, line_of_gone, plays_on_after_a_pause};
+use crate::server::{Process, Recording, SOON, Server, ServerProcess, Sink, at_once};
 
 /// PulseAudio's names of the speakers, by the bits of the mask.
 const NAMES: [&str; 16] = [
@@ -119,6 +120,8 @@ fn spec(sink: &Sink) -> String {
 }
 
 impl Server for Pulse {
+    const OUTPUT: &'static str = "pulse";
+
     fn start(sink: Sink) -> Self {
         Self::with_modules(sink, &[])
     }
@@ -145,66 +148,46 @@ impl Server for Pulse {
         }
         Recording::of_output(process, self.sink, time)
     }
-
-    fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    fn hang(&mut self) {
-        self.server.signal("STOP");
-    }
-
-    fn resume(&mut self) {
-        self.server.signal("CONT");
-    }
 }
 
-#[track_caller]
-fn plays_tones(sink: Sink, rate: u32, mask: u16) {
-    let server = Pulse::start(sink);
-    let recording = server.record(Duration::from_secs(3));
-    let order = Order::tones("pulse", rate, mask, 1.5);
-    let report = order.start(&server.environment()).end(SOON);
-    assert_eq!(report.outcome, Outcome::Played);
-    report.has_steady_delay();
-    assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
+impl ServerProcess for Pulse {
+    fn process(&mut self) -> &mut Process {
+        &mut self.server
+    }
 }
 
 #[test]
 fn each_channel_is_heard_from_its_speaker() {
-    at_once([0x4, 0x3, 0x3F, 0x60F, 0x63F], |mask| plays_tones(Sink::new(48_000, mask), 48_000, mask));
+    at_once([0x4, 0x3, 0x3F, 0x60F, 0x63F], |mask| {
+        has_tones::<Pulse>(Sink::new(48_000, mask), 48_000, mask, 1.5)
+    });
 }
 
 #[test]
 fn another_rate_is_the_servers_business() {
-    plays_tones(Sink::new(48_000, 0x3), 44_100, 0x3);
+    has_tones::<Pulse>(Sink::new(48_000, 0x3), 44_100, 0x3, 1.5);
 }
 
 #[test]
 fn samples_reach_the_sink_as_they_were_sent() {
     at_once([(16, SampleType::I16), (24, SampleType::I24), (32, SampleType::I32)], |(bits, samples)| {
-        let server = Pulse::start(Sink { rate: 44_100, samples, mask: 0x3F });
-        let recording = server.record(Duration::from_secs(2));
-        let order = Order::random("pulse", 44_100, bits, 0x3F, 0.8);
-        let report = order.start(&server.environment()).end(SOON);
-        assert_eq!(report.outcome, Outcome::Played);
-        assert_eq!(recording.finish().has_random(order.format(), 35_000), Ok(()));
+        has_the_same_samples::<Pulse>(Sink { rate: 44_100, samples, mask: 0x3F }, bits);
     });
 }
 
 #[test]
 fn a_server_that_crashes_is_gone() {
-    assert_eq!(line_of_gone("pulse", Pulse::kill), "the PulseAudio server has ended");
+    assert_eq!(line_of_gone(Pulse::kill), "the PulseAudio server has ended");
 }
 
 #[test]
 fn a_server_that_pauses_is_played_on() {
-    plays_on_after_a_pause::<Pulse>("pulse");
+    plays_on_after_a_pause::<Pulse>();
 }
 
 #[test]
 fn a_server_that_hangs_is_gone() {
-    assert_eq!(line_of_gone("pulse", Pulse::hang), "PulseAudio's sink `speakers` takes no sound");
+    assert_eq!(line_of_gone(Pulse::hang), "PulseAudio's sink `speakers` takes no sound");
 }
 
 #[test]

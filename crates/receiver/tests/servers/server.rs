@@ -12,7 +12,6 @@ use receiver::player::supply::SampleType;
 use receiver::speakers::{OF_BITS, Speaker};
 
 use crate::analysis::Recorded;
-use crate::child::{Order, Outcome};
 
 /// How long a server may take to do what it is asked on a machine that is busy.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -57,6 +56,9 @@ impl Sink {
 
 /// A sound server, without hardware, that belongs to one test. It ends when it is dropped.
 pub trait Server: Sized {
+    /// The output that plays on it.
+    const OUTPUT: &'static str;
+
     /// Starts one with these loudspeakers.
     fn start(sink: Sink) -> Self;
 
@@ -65,15 +67,27 @@ pub trait Server: Sized {
 
     /// Begins to record what its loudspeakers play, for so long.
     fn record(&self, time: Duration) -> Recording;
+}
+
+/// A server that is a process.
+pub trait ServerProcess: Server {
+    /// It.
+    fn process(&mut self) -> &mut Process;
 
     /// Ends it at once, as if it had crashed.
-    fn kill(&mut self);
+    fn kill(&mut self) {
+        self.process().kill();
+    }
 
     /// Stops it in the middle of what it does; it is still there, but does not answer.
-    fn hang(&mut self);
+    fn hang(&mut self) {
+        self.process().signal("STOP");
+    }
 
     /// Lets it go on after that.
-    fn resume(&mut self);
+    fn resume(&mut self) {
+        self.process().signal("CONT");
+    }
 }
 
 /// Does the same with several things at once: servers mostly wait.
@@ -83,39 +97,6 @@ pub fn at_once<T: Send>(things: impl IntoIterator<Item = T>, test: impl Fn(T) + 
             scope.spawn(|| test(thing));
         }
     });
-}
-
-/// Plays tones on a server that is to play for a second before something is done to it. Checks that the output ends
-/// within 2 s of that because the server is gone, and gives the line that it says.
-pub fn line_of_gone<S: Server>(output: &str, change: impl FnOnce(&mut S)) -> String {
-    let mut server = S::start(Sink::new(48_000, 0x3));
-    let recording = server.record(Duration::from_secs(1));
-    let player = Order::tones(output, 48_000, 0x3, 60.0).start(&server.environment());
-    recording.finish();
-    change(&mut server);
-    let since = Instant::now();
-    let report = player.end(SOON);
-    let took = since.elapsed();
-    let Outcome::Gone(line) = report.outcome else { panic!("it should be gone, not {:?}", report.outcome) };
-    assert!(report.frames > 0, "it did not play before");
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    line
-}
-
-/// Plays tones on a server that hangs for a moment, as on a machine that is very busy: the output has to bring what is left
-/// to the end.
-pub fn plays_on_after_a_pause<S: Server>(output: &str) {
-    let mut server = S::start(Sink::new(48_000, 0x3));
-    let recording = server.record(Duration::from_secs(1));
-    let player = Order::tones(output, 48_000, 0x3, 2.5).start(&server.environment());
-    recording.finish();
-    server.hang();
-    thread::sleep(Duration::from_millis(400));
-    server.resume();
-    let report = player.end(SOON);
-    assert_eq!(report.outcome, Outcome::Played);
-    // The last block begins no more than a buffer before the end.
-    assert!(report.frames > 110_000, "{} frames", report.frames);
 }
 
 /// A recording under way.

@@ -13,8 +13,9 @@ use tempfile::TempDir;
 
 use crate::analysis::Recorded;
 use crate::child::{Order, Outcome};
+use crate::every::{has_the_same_samples, has_tones, line_of_gone, plays_on_after_a_pause};
 use crate::pulse::{Pulse, enter_by_all};
-use crate::server::{Process, Recording, SOON, Server, Sink, at_once, line_of_gone, plays_on_after_a_pause};
+use crate::server::{Process, Recording, SOON, Server, ServerProcess, Sink, at_once};
 
 /// What sndiod opens is `hw:0`.
 const HARDWARE: &str = "pcm.hw { @args [ CARD ] @args.CARD { type string default \"0\" } type pulse }\n";
@@ -30,6 +31,8 @@ pub struct Sndio {
 }
 
 impl Server for Sndio {
+    const OUTPUT: &'static str = "sndio";
+
     fn start(sink: Sink) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // There are 16 units; the first belongs to the machine's own server.
@@ -74,17 +77,11 @@ impl Server for Sndio {
             Recorded { rate, channels: sink.speakers().into_iter().enumerate().map(take).collect() }
         })
     }
+}
 
-    fn kill(&mut self) {
-        self.server.kill();
-    }
-
-    fn hang(&mut self) {
-        self.server.signal("STOP");
-    }
-
-    fn resume(&mut self) {
-        self.server.signal("CONT");
+impl ServerProcess for Sndio {
+    fn process(&mut self) -> &mut Process {
+        &mut self.server
     }
 }
 
@@ -113,25 +110,13 @@ fn has_socket(unit: u32) -> bool {
 #[test]
 fn each_channel_is_heard_with_its_number() {
     at_once([0x4, 0x3, 0x3F, 0x60F, 0x63F], |mask| {
-        let server = Sndio::start(Sink::new(48_000, mask));
-        let recording = server.record(Duration::from_secs(4));
-        let order = Order::tones("sndio", 48_000, mask, 1.5);
-        let report = order.start(&server.environment()).end(SOON);
-        assert_eq!(report.outcome, Outcome::Played);
-        report.has_steady_delay();
-        assert_eq!(recording.finish().has_tones(order.format(), 1.5), Ok(()));
+        has_tones::<Sndio>(Sink::new(48_000, mask), 48_000, mask, 1.5)
     });
 }
 
 #[test]
 fn samples_reach_the_device_as_they_were_sent() {
-    at_once([16, 24], |bits| {
-        let server = Sndio::start(Sink::new(44_100, 0x3F));
-        let recording = server.record(Duration::from_secs(3));
-        let order = Order::random("sndio", 44_100, bits, 0x3F, 0.8);
-        assert_eq!(order.start(&server.environment()).end(SOON).outcome, Outcome::Played);
-        assert_eq!(recording.finish().has_random(order.format(), 35_000), Ok(()));
-    });
+    at_once([16, 24], |bits| has_the_same_samples::<Sndio>(Sink::new(44_100, 0x3F), bits));
 }
 
 #[test]
@@ -145,17 +130,17 @@ fn what_the_server_would_change_is_refused_if_bit_exact() {
 
 #[test]
 fn a_server_that_crashes_is_gone() {
-    assert_eq!(line_of_gone("sndio", Sndio::kill), "sndio's server has ended, or its device has gone");
+    assert_eq!(line_of_gone(Sndio::kill), "sndio's server has ended, or its device has gone");
 }
 
 #[test]
 fn a_server_that_pauses_is_played_on() {
-    plays_on_after_a_pause::<Sndio>("sndio");
+    plays_on_after_a_pause::<Sndio>();
 }
 
 #[test]
 fn a_server_that_hangs_is_gone() {
-    assert_eq!(line_of_gone("sndio", Sndio::hang), "sndio takes no sound");
+    assert_eq!(line_of_gone(Sndio::hang), "sndio takes no sound");
 }
 
 #[test]

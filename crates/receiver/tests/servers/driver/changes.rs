@@ -12,7 +12,7 @@ use super::program::start;
 use crate::analysis::Recorded;
 use crate::pulse::Pulse;
 use crate::running::{free_port, wait_until};
-use crate::server::{Server, Sink};
+use crate::server::{Server, ServerProcess, Sink};
 
 /// The tones of the first stream, from the left and the right.
 const TONES: [f64; 2] = [300.0, 500.0];

@@ -28,7 +28,6 @@ fn format(mask: u16) -> StreamFormat {
 
 /// What a server plays of a sound, and what of that is wrong.
 fn played<S: Server>(
-    output: &str,
     sink: Sink,
     sound: Sound,
     more: &[&str],
@@ -36,7 +35,7 @@ fn played<S: Server>(
 ) -> Result<(), Busy> {
     let server = S::start(sink);
     let port = free_port();
-    let scream = start(&server.environment(), output, port, more);
+    let scream = start(&server.environment(), S::OUTPUT, port, more);
     let recording = server.record(Duration::from_secs_f64(SECONDS + 3.0));
     Computer::plays(port, sound).finish()?;
     thread::sleep(HEARD_WITHIN);
@@ -49,82 +48,82 @@ fn played<S: Server>(
 
 /// The tones of stereo and of speakers all around.
 #[track_caller]
-fn plays_tones<S: Server>(output: &str, mask: u16) {
+fn plays_tones<S: Server>(mask: u16) {
     in_real_time(|| {
         let format = format(mask);
         let judge = |recorded: &_| has_steady_tones(recorded, format, SECONDS);
-        played::<S>(output, Sink::new(48_000, mask), Sound::tones(format, SECONDS), &[], judge)
+        played::<S>(Sink::new(48_000, mask), Sound::tones(format, SECONDS), &[], judge)
     });
 }
 
 /// The same samples, on a server whose sink takes them as they are.
 #[track_caller]
-fn plays_bit_exactly<S: Server>(output: &str, mask: u16, samples: SampleType) {
+fn plays_bit_exactly<S: Server>(mask: u16, samples: SampleType) {
     in_real_time(|| {
         let sound = Sound::random(format(mask), SECONDS);
         let (format, frames) = (sound.format, sound.frames());
         let judge = |recorded: &crate::analysis::Recorded| recorded.has_random(format, frames);
         let sink = Sink { rate: 48_000, samples, mask };
-        played::<S>(output, sink, sound, &["--bit-exact"], judge)
+        played::<S>(sink, sound, &["--bit-exact"], judge)
     });
 }
 
 #[test]
 fn pulseaudio_has_each_tone_on_its_speaker() {
-    plays_tones::<Pulse>("pulse", 0x3);
-    plays_tones::<Pulse>("pulse", 0x63F);
+    plays_tones::<Pulse>(0x3);
+    plays_tones::<Pulse>(0x63F);
 }
 
 #[test]
 fn pulseaudio_has_the_same_samples() {
-    plays_bit_exactly::<Pulse>("pulse", 0x3, SampleType::I16);
-    plays_bit_exactly::<Pulse>("pulse", 0x60F, SampleType::I16);
+    plays_bit_exactly::<Pulse>(0x3, SampleType::I16);
+    plays_bit_exactly::<Pulse>(0x60F, SampleType::I16);
 }
 
 #[test]
 fn pipewire_has_each_tone_on_its_speaker() {
-    plays_tones::<Pipewire>("pipewire", 0x3);
-    plays_tones::<Pipewire>("pipewire", 0x63F);
+    plays_tones::<Pipewire>(0x3);
+    plays_tones::<Pipewire>(0x63F);
 }
 
 #[test]
 fn pipewire_has_the_same_samples() {
-    plays_bit_exactly::<Pipewire>("pipewire", 0x3, SampleType::F32);
-    plays_bit_exactly::<Pipewire>("pipewire", 0x60F, SampleType::F32);
+    plays_bit_exactly::<Pipewire>(0x3, SampleType::F32);
+    plays_bit_exactly::<Pipewire>(0x60F, SampleType::F32);
 }
 
 #[test]
 fn jack_has_each_tone_on_its_speaker() {
-    plays_tones::<Jack>("jack", 0x3);
-    plays_tones::<Jack>("jack", 0x63F);
+    plays_tones::<Jack>(0x3);
+    plays_tones::<Jack>(0x63F);
 }
 
 #[test]
 fn jack_has_the_same_samples() {
-    plays_bit_exactly::<Jack>("jack", 0x3, SampleType::F32);
-    plays_bit_exactly::<Jack>("jack", 0x60F, SampleType::F32);
+    plays_bit_exactly::<Jack>(0x3, SampleType::F32);
+    plays_bit_exactly::<Jack>(0x60F, SampleType::F32);
 }
 
 #[test]
 fn alsa_has_each_tone_on_its_speaker() {
-    plays_tones::<AlsaFile>("alsa", 0x3);
-    plays_tones::<AlsaFile>("alsa", 0x63F);
+    plays_tones::<AlsaFile>(0x3);
+    plays_tones::<AlsaFile>(0x63F);
 }
 
 #[test]
 fn alsa_has_the_same_samples() {
-    plays_bit_exactly::<AlsaFile>("alsa", 0x3, SampleType::I16);
-    plays_bit_exactly::<AlsaFile>("alsa", 0x60F, SampleType::I16);
+    plays_bit_exactly::<AlsaFile>(0x3, SampleType::I16);
+    plays_bit_exactly::<AlsaFile>(0x60F, SampleType::I16);
 }
 
 #[test]
 fn sndio_has_each_tone_on_its_speaker() {
-    plays_tones::<Sndio>("sndio", 0x3);
-    plays_tones::<Sndio>("sndio", 0x63F);
+    plays_tones::<Sndio>(0x3);
+    plays_tones::<Sndio>(0x63F);
 }
 
 #[test]
 fn sndio_has_the_same_samples() {
-    plays_bit_exactly::<Sndio>("sndio", 0x3, SampleType::I16);
-    plays_bit_exactly::<Sndio>("sndio", 0x60F, SampleType::I16);
+    plays_bit_exactly::<Sndio>(0x3, SampleType::I16);
+    plays_bit_exactly::<Sndio>(0x60F, SampleType::I16);
 }
