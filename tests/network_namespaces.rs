@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+#[path = "common/namespace.rs"]
+mod namespace;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -15,14 +17,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::{assert_same_audio, noise, prompt_network, source, with_options};
+use namespace::{in_namespace, ip, text_of};
 use socket2::SockRef;
 use testbed::client::{Buffer, Format};
 use testbed::kernel::registry::Value;
 use testbed::network::{RealSetup, Setup};
 use testbed::{Clock, Config};
 
-/// Set in the process that has the namespace.
-const INSIDE: &str = "SCREAM_TEST_NAMESPACE";
 /// The interface that the options name.
 const RIGHT: &str = "right";
 /// The one that has the default route.
@@ -30,38 +31,6 @@ const WRONG: &str = "wrong";
 /// What a probe goes to, whose arrival says that everything before it was seen.
 const PROBE_PORT: u16 = 4009;
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 255, 77, 77);
-
-/// Runs a scenario in a process with a network namespace of its own: this test binary again, with this test only.
-fn in_namespace(test: &str, scenario: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return scenario();
-    }
-    let mut command = Command::new("unshare");
-    if text_of(Command::new("id").arg("-u")).trim() != "0" {
-        // Root of a namespace of users that has only this one in it.
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.arg("--net").arg(std::env::current_exe().expect("the path of this test"));
-    let output = command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").output();
-    let output = output.expect("unshare, of util-linux");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// What a command that succeeds prints.
-fn text_of(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
-
-fn ip(arguments: &str) -> String {
-    text_of(Command::new("ip").args(arguments.split(' ')))
-}
 
 /// A packet as tshark saw it.
 #[derive(Debug)]

@@ -3,6 +3,8 @@
 
 mod command_line;
 mod multicast;
+#[path = "../../../../tests/common/namespace.rs"]
+mod namespace;
 mod namespaces;
 mod running;
 mod senders;

@@ -5,40 +5,8 @@
 
 use std::process::{Child, Command, Stdio};
 
+use crate::namespace::{in_namespace, ip, text_of};
 use crate::running::{Scream, audio, format, packets, wait_until};
-
-/// Set in the process that has the namespace.
-const INSIDE: &str = "SCREAM_TEST_NAMESPACE";
-
-/// Runs a scenario in a process with a network namespace of its own: this test binary again, with this test only.
-fn in_namespace(test: &str, scenario: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return scenario();
-    }
-    let mut command = Command::new("unshare");
-    if text_of(Command::new("id").arg("-u")).trim() != "0" {
-        // Root of a namespace of users that has only this one in it.
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.arg("--net").arg(std::env::current_exe().expect("the path of this test"));
-    let name = format!("namespaces::{test}");
-    let output = command.args(["--exact", &name, "--nocapture"]).env(INSIDE, "1").output();
-    let output = output.expect("unshare, of util-linux");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
-}
-
-/// What a command that succeeds prints.
-fn text_of(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("text")
-}
-
-fn ip(arguments: &str) {
-    text_of(Command::new("ip").args(arguments.split(' ')));
-}
 
 /// Another computer, with a wire to each interface of this one.
 struct Far {
@@ -112,7 +80,7 @@ const GROUP6: &str = "ff15::efff:4d4d";
 
 #[test]
 fn multicast_is_heard_on_whichever_interface_it_comes() {
-    in_namespace("multicast_is_heard_on_whichever_interface_it_comes", || {
+    in_namespace("namespaces::multicast_is_heard_on_whichever_interface_it_comes", || {
         let far = Far::new();
         far.lay("first", 1);
         far.lay("second", 2);
@@ -132,7 +100,7 @@ fn multicast_is_heard_on_whichever_interface_it_comes() {
 
 #[test]
 fn an_interface_that_comes_later_or_comes_back_is_joined() {
-    in_namespace("an_interface_that_comes_later_or_comes_back_is_joined", || {
+    in_namespace("namespaces::an_interface_that_comes_later_or_comes_back_is_joined", || {
         let far = Far::new();
         let (scream, _folder) = listen(&[]);
         far.lay("later", 1);
@@ -152,7 +120,7 @@ fn an_interface_that_comes_later_or_comes_back_is_joined() {
 
 #[test]
 fn only_the_interface_that_is_named_is_listened_on() {
-    in_namespace("only_the_interface_that_is_named_is_listened_on", || {
+    in_namespace("namespaces::only_the_interface_that_is_named_is_listened_on", || {
         let far = Far::new();
         far.lay("right", 1);
         far.lay("wrong", 2);
@@ -171,7 +139,7 @@ fn only_the_interface_that_is_named_is_listened_on() {
 
 #[test]
 fn the_group_of_ipv6_is_heard_on_whichever_interface_it_comes() {
-    in_namespace("the_group_of_ipv6_is_heard_on_whichever_interface_it_comes", || {
+    in_namespace("namespaces::the_group_of_ipv6_is_heard_on_whichever_interface_it_comes", || {
         let far = Far::new();
         far.lay("first", 1);
         far.lay("second", 2);
@@ -186,21 +154,24 @@ fn the_group_of_ipv6_is_heard_on_whichever_interface_it_comes() {
 
 #[test]
 fn an_interface_that_is_named_by_an_address_of_ipv6_listens_to_the_group_of_ipv6() {
-    in_namespace("an_interface_that_is_named_by_an_address_of_ipv6_listens_to_the_group_of_ipv6", || {
-        let far = Far::new();
-        far.lay("first", 1);
-        far.lay("second", 2);
-        let (scream, _folder) = listen(&["-i", "fd77:2::2"]);
-        far.send("first", GROUP6, 4010);
-        far.send("second", GROUP6, 4010);
-        wait_for_sender(&scream, "fd77:2::1");
-        assert_eq!(scream.end().json().last().expect("the totals")["received"], 1);
-    });
+    in_namespace(
+        "namespaces::an_interface_that_is_named_by_an_address_of_ipv6_listens_to_the_group_of_ipv6",
+        || {
+            let far = Far::new();
+            far.lay("first", 1);
+            far.lay("second", 2);
+            let (scream, _folder) = listen(&["-i", "fd77:2::2"]);
+            far.send("first", GROUP6, 4010);
+            far.send("second", GROUP6, 4010);
+            wait_for_sender(&scream, "fd77:2::1");
+            assert_eq!(scream.end().json().last().expect("the totals")["received"], 1);
+        },
+    );
 }
 
 #[test]
 fn an_interface_that_is_down_is_waited_for() {
-    in_namespace("an_interface_that_is_down_is_waited_for", || {
+    in_namespace("namespaces::an_interface_that_is_down_is_waited_for", || {
         let far = Far::new();
         far.lay("first", 1);
         far.lay("second", 2);
@@ -220,19 +191,24 @@ fn an_interface_that_is_down_is_waited_for() {
 /// reminds anyone to ask again.
 #[test]
 fn a_switch_that_has_forgotten_the_group_is_told_again_when_nothing_comes() {
-    in_namespace("a_switch_that_has_forgotten_the_group_is_told_again_when_nothing_comes", || {
-        let far = Far::new();
-        far.lay("near", 1);
-        far.run("ip link add switch type bridge mcast_snooping 1 mcast_querier 0 && ip link set switch up");
-        far.run("ip link set near-end master switch");
-        let is_known = || far.run("bridge mdb show").contains(&format!("port near-end grp {GROUP}"));
-        let (scream, _folder) = listen(&[]);
-        wait_until("the switch is told", is_known);
-        // The system says it twice, in the first second or two.
-        scream.wait_for_json(|object| object["seconds"].as_f64() >= Some(4.0));
-        far.run(&format!("bridge mdb del dev switch port near-end grp {GROUP} temp"));
-        assert!(!is_known(), "the switch has not forgotten");
-        wait_until("the switch is told again", is_known);
-        scream.end().done();
-    });
+    in_namespace(
+        "namespaces::a_switch_that_has_forgotten_the_group_is_told_again_when_nothing_comes",
+        || {
+            let far = Far::new();
+            far.lay("near", 1);
+            far.run(
+                "ip link add switch type bridge mcast_snooping 1 mcast_querier 0 && ip link set switch up",
+            );
+            far.run("ip link set near-end master switch");
+            let is_known = || far.run("bridge mdb show").contains(&format!("port near-end grp {GROUP}"));
+            let (scream, _folder) = listen(&[]);
+            wait_until("the switch is told", is_known);
+            // The system says it twice, in the first second or two.
+            scream.wait_for_json(|object| object["seconds"].as_f64() >= Some(4.0));
+            far.run(&format!("bridge mdb del dev switch port near-end grp {GROUP} temp"));
+            assert!(!is_known(), "the switch has not forgotten");
+            wait_until("the switch is told again", is_known);
+            scream.end().done();
+        },
+    );
 }
