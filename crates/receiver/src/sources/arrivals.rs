@@ -21,6 +21,8 @@ pub struct Arrivals {
     batch: [Option<Told>; BATCH],
     /// How many of the batch have been given.
     given: usize,
+    /// Nothing else was there when the batch was taken.
+    is_last: bool,
     /// What comes next came then or later.
     earliest: Moment,
     /// Whether the system tells when datagrams came.
@@ -41,7 +43,14 @@ impl Arrivals {
     pub fn of(socket: &UdpSocket) -> Self {
         let buffers = vec![[0; MOST_BYTES]; BATCH].into();
         let are_known = system::ask(socket);
-        Self { buffers, batch: [None; BATCH], given: BATCH, earliest: Moment::default(), are_known }
+        Self {
+            buffers,
+            batch: [None; BATCH],
+            given: BATCH,
+            is_last: false,
+            earliest: Moment::default(),
+            are_known,
+        }
     }
 
     /// Whether it is known when a datagram came, even if nobody waited for it.
@@ -56,9 +65,8 @@ impl Arrivals {
     /// Those of the socket; [`WouldBlock`](io::ErrorKind::WouldBlock) or [`TimedOut`](io::ErrorKind::TimedOut) if there is none.
     pub fn next(&mut self, socket: &UdpSocket, waits: bool) -> io::Result<Datagram<'_>> {
         if self.batch.get(self.given).copied().flatten().is_none() {
-            // Fewer than fit in a batch were all that there were.
-            let was_full = std::mem::replace(&mut self.given, BATCH) == BATCH;
-            if !waits && !was_full {
+            self.given = BATCH;
+            if !waits && std::mem::take(&mut self.is_last) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             self.take(socket, waits)?;
@@ -89,6 +97,8 @@ impl Arrivals {
             }
         }
         self.given = 0;
+        // When one has been waited for, more may have come since.
+        self.is_last = !waits && self.batch.iter().any(Option::is_none);
         Ok(())
     }
 }
@@ -257,6 +267,23 @@ mod tests {
             }
             let nothing = arrivals.next(&receiver, waits).map_err(|error| error.kind());
             assert_eq!(nothing.err(), Some(ErrorKind::WouldBlock));
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_came_while_nobody_looked_is_found_at_the_first_look() {
+        let (sender, receiver) = pair();
+        let mut arrivals = Arrivals::of(&receiver);
+        for waits in [true, false, true] {
+            sender.send(&[1]).expect("it is sent");
+            assert_eq!(arrivals.next(&receiver, waits).expect("it is there").bytes, [1]);
+            if !waits {
+                assert!(arrivals.next(&receiver, false).is_err());
+            }
+            sender.send(&[2]).expect("it is sent");
+            assert_eq!(arrivals.next(&receiver, false).expect("it is there").bytes, [2]);
+            assert!(arrivals.next(&receiver, false).is_err());
         }
     }
 
