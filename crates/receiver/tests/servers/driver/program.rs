@@ -30,12 +30,13 @@ pub fn totals(ended: &Ended) -> Value {
     last
 }
 
-/// Checks that nothing was lost, late or left out between a computer and an output.
+/// Checks that nothing was lost, late or missing between a computer and an output. What is left out is not looked at: of the
+/// silence after the sound that may be something, if the server is not on time, and the sound itself is compared by others.
 #[track_caller]
 pub fn has_lost_nothing(ended: &Ended) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let totals = totals(ended);
-    for count in ["lost", "doubled", "late", "underruns", "cuts", "dropped"] {
+    for count in ["lost", "doubled", "late", "underruns", "dropped"] {
         assert_eq!(totals[count], 0, "{count}: {totals}");
     }
 }
