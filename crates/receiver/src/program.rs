@@ -169,7 +169,7 @@ impl Watch {
 
     /// Says why nothing comes, if nothing has come for long.
     fn give_hint(&mut self, since: Duration) {
-        if self.counters.totals().received > 0 {
+        if self.counters.received() > 0 {
             self.hint = None;
         } else if since >= HINT
             && let Some(hint) = self.hint.take()

@@ -193,8 +193,8 @@ fn new_stream(
 }
 
 /// The stream's buffer has a period more than the sink's, whose parts are as long as a period ([`FlagSet::EARLY_REQUESTS`]): the
-/// server then takes what was written at once, and asks for as much. Playing begins, and goes on after an underrun, when all of it is
-/// full.
+/// server then takes what was written at once, and asks for as much. Playing begins, and goes on after an underrun, when all of
+/// it is full.
 fn buffer(device: &Device, pace: Pace) -> BufferAttr {
     let bytes = |time| u32::try_from(frames(time, device.rate) * device.frame_bytes()).unwrap_or(u32::MAX);
     BufferAttr {
