@@ -12,7 +12,7 @@ use testbed::kernel::registry::Value;
 
 use super::computer::{Computer, Sound, in_real_time};
 use super::heard::has_steady_tones;
-use super::program::{has_lost_nothing, start_with};
+use super::program::{has_lost_no_sound, start_with};
 use crate::pulse::Pulse;
 use crate::server::{Server, Sink};
 
@@ -80,7 +80,7 @@ fn tones_in_shared_memory_are_heard_from_a_server() {
         thread::sleep(Duration::from_secs(1));
         let ended = scream.end();
         assert_eq!(has_steady_tones(&recording.finish(), format(), SECONDS), Ok(()), "{}", ended.stderr);
-        has_lost_nothing(&ended);
+        has_lost_no_sound(&ended);
         Ok(())
     });
 }
